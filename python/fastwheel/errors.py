@@ -1,0 +1,96 @@
+"""The one kind of exception that users of fastwheel see, and the table of its codes.
+
+A fault of the input, of the machine or of the request is a `FastwheelError`: what happened, where, and a hint
+at what to do. Every code is stable, listed here once, and decides the exit status (`docs/errors.md`).
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+__all__ = ["CODES", "CodeInfo", "ElfError", "FastwheelError", "escape"]
+
+
+class CodeInfo(NamedTuple):
+    """What one error code means: `slug`, a short name; `status`, the exit status of the command line."""
+
+    slug: str
+    status: int = 1
+
+
+#: Every code that fastwheel raises. 1xx archive, 2xx wheel, 3xx ELF reading, 4xx ELF editing, 5xx dependencies,
+#: 6xx policy and tags, 7xx files and folders, 8xx usage, 9xx faults of fastwheel itself.
+CODES: Final[dict[str, CodeInfo]] = {
+    # 1xx: the file is not an acceptable zip archive
+    "FW100": CodeInfo("not-a-zip"),
+    # 2xx: the archive is not an acceptable wheel
+    "FW200": CodeInfo("bad-file-name"),
+    # 3xx: an ELF file cannot be read
+    "FW300": CodeInfo("not-elf"),
+    # 4xx: an ELF file cannot be edited
+    "FW400": CodeInfo("no-room"),
+    # 5xx: a dependency is missing or ambiguous
+    "FW500": CodeInfo("library-not-found"),
+    # 6xx: the wheel does not fit the wanted platform
+    "FW600": CodeInfo("not-a-platform-wheel"),
+    # 7xx: a file or folder cannot be read or written
+    "FW700": CodeInfo("cannot-read"),
+    # 8xx: the request makes no sense
+    "FW800": CodeInfo("usage", 2),
+    # 9xx: fastwheel is wrong
+    "FW900": CodeInfo("internal-error", 70),
+}
+
+
+def escape(text: str) -> str:
+    """Return `text` with control characters, line breaks and lone surrogates made visible.
+
+    Names that come out of a wheel are hostile until shown otherwise: printed raw they could move the cursor or
+    forge a line of output.
+
+    >>> escape("a" + chr(10) + "b")
+    'a\\\\nb'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+class FastwheelError(Exception):
+    """A fault that the user can act on.
+
+    Attributes:
+        message: one line: what, where, why. Without a final full stop.
+        code: a key of `CODES`.
+        details: further lines, such as the folders that were searched.
+        hint: what to do about it, or None.
+    """
+
+    def __init__(
+        self, message: str, *, code: str, details: tuple[str, ...] = (), hint: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.details = details
+        self.hint = hint
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status of the command line for this error (0 is never an error)."""
+        return CODES[self.code].status
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the error as plain data for `--json`."""
+        return {"code": self.code, "message": self.message, "details": list(self.details), "hint": self.hint}
+
+
+class ElfError(FastwheelError):
+    """An ELF file that cannot be read or edited; both engines raise it with the same code.
+
+    >>> ElfError("FW300", "no ELF magic").code
+    'FW300'
+    """
+
+    def __init__(self, code: str, message: str, hint: str | None = None) -> None:
+        super().__init__(message, code=code, hint=hint)
