@@ -33,6 +33,15 @@ CODES: Final[dict[str, CodeInfo]] = {
     "FW500": CodeInfo("library-not-found"),
     # 6xx: the wheel does not fit the wanted platform
     "FW600": CodeInfo("not-a-platform-wheel"),
+    "FW601": CodeInfo("no-elf-for-its-platform"),
+    "FW602": CodeInfo("libraries-in-purelib"),
+    "FW603": CodeInfo("unknown-platform", 2),
+    "FW604": CodeInfo("too-recent-symbols", 2),
+    "FW605": CodeInfo("ucs2", 2),
+    "FW606": CodeInfo("pyfpe", 2),
+    "FW607": CodeInfo("black-listed-symbols", 2),
+    "FW608": CodeInfo("unsupported-isa", 2),
+    "FW609": CodeInfo("outside-of-site-packages"),
     # 7xx: a file or folder cannot be read or written
     "FW700": CodeInfo("cannot-read"),
     # 8xx: the request makes no sense

@@ -1,0 +1,380 @@
+"""Facts, graph and policies ▶ Verdict: which platform tags hold for a wheel, and what stands in the way.
+
+    >>> import fastwheel
+    >>> verdict = fastwheel.audit("pkg-1.0-cp312-cp312-linux_x86_64.whl")  # doctest: +SKIP
+    >>> verdict.overall.name, [r.soname for r in verdict.references]  # doctest: +SKIP
+    ('linux_x86_64', ['libfoo.so.3'])
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from fastwheel.errors import FastwheelError, escape
+from fastwheel.policy.arch import Arch, Libc, arch_from_tags, isa_level, libc_from_tags
+from fastwheel.policy.match import is_loader, offending
+from fastwheel.survey import is_libpython, survey
+from fastwheel.verdict import Findings, Options, Reference, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from fastwheel.deps.graph import Edge, Graph
+    from fastwheel.elf.model import Facts
+    from fastwheel.policy.model import Policy
+    from fastwheel.survey import Survey, Unit
+    from fastwheel.wheel.archive import Limits
+    from fastwheel.wheel.wheel import Wheel
+
+__all__ = ["audit", "examine"]
+
+
+def audit(
+    path: str | os.PathLike[str],
+    *,
+    plat: str = "auto",
+    exclude: Sequence[str] = (),
+    ldpaths: str | None = None,
+    lib_paths: Sequence[str] = (),
+    isa_check: bool = True,
+    environ: Mapping[str, str] | None = None,
+    limits: Limits | None = None,
+    jobs: int = 0,
+) -> Verdict:
+    """Say which platform tags hold for the wheel at `path`, and what it leans on. Nothing is written.
+
+    Args:
+        path: the wheel.
+        plat: see `Options`, like the arguments below.
+        exclude: see `Options`.
+        ldpaths: see `Options`.
+        lib_paths: see `Options`.
+        isa_check: see `Options`.
+        environ: see `Options`.
+        limits: bounds on what an archive may claim; None is `Limits()`.
+        jobs: threads; 0 is one per processor.
+
+    Raises:
+        FastwheelError: the file is not an acceptable wheel, or holds no ELF file for a known platform (FW600).
+    """
+    from fastwheel.wheel.archive import Limits
+    from fastwheel.wheel.wheel import Wheel
+
+    options = Options(plat, tuple(exclude), ldpaths, tuple(lib_paths), isa_check, environ, jobs)
+    with Wheel.open(path, limits or Limits()) as wheel:
+        return examine(wheel, options)
+
+
+def examine(wheel: Wheel, options: Options, *, digest: bool = False) -> Verdict:
+    """Audit an open wheel; with `digest` every member is hashed too (`Verdict.survey.digests`).
+
+    Raises:
+        FastwheelError: as `audit`.
+    """
+    from fastwheel.policy.tables import policies
+
+    arch, libc = _aimed_at(options.plat)
+    found = survey(wheel, digest=digest, arch=arch, libc=libc, jobs=options.jobs)
+    notes = [*wheel.warnings, *found.notes]
+    purelib = [unit.member for unit in found.units if "purelib" in unit.member.split("/")[:-1]]
+    if purelib:
+        raise FastwheelError(
+            f"the wheel holds shared libraries in its purelib folder: {', '.join(map(escape, purelib))}",
+            code="FW602",
+            hint="a wheel with compiled code has to install into platlib: build it as a platform wheel",
+        )
+    if not found.units or found.arch is None:
+        raise _not_a_platform_wheel(wheel, found)
+    if found.libc is None:
+        libc = _host_libc()
+        notes.append(f"the C library could not be told from the wheel: taking this machine's, {libc.value}")
+    else:
+        libc = found.libc
+    candidates = policies(libc, found.arch)
+    return _Audit(wheel.path.name, found, candidates, options, notes).verdict()
+
+
+def _aimed_at(plat: str) -> tuple[Arch | None, Libc | None]:
+    """The machine and C library that `--plat` names."""
+    if plat == "auto":
+        return None, None
+    return arch_from_tags((plat,)), libc_from_tags((plat,))
+
+
+def _host_libc() -> Libc:
+    """The C library of this machine: musl if its loader is there, else glibc."""
+    from pathlib import Path
+
+    return Libc.MUSL if any(Path("/lib").glob("ld-musl-*.so.1")) else Libc.GLIBC
+
+
+def _not_a_platform_wheel(wheel: Wheel, found: Survey) -> FastwheelError:
+    if found.ignored:
+        what = ", ".join(f"{escape(name)} ({reason})" for name, reason in found.ignored)
+        return FastwheelError(
+            f"{escape(wheel.path.name)} holds no ELF file for its platform, only {what}",
+            code="FW601",
+            hint="give the wheel the tag of the machine that its libraries were built for",
+        )
+    return FastwheelError(
+        f"{escape(wheel.path.name)} holds no ELF executable or shared library: it is not a platform wheel",
+        code="FW600",
+        hint="a pure Python wheel needs no repair; --allow-pure-python-wheel makes that a success",
+    )
+
+
+class _Audit:
+    """The working state of one audit; `verdict` is the only thing asked of it."""
+
+    def __init__(
+        self, name: str, found: Survey, candidates: tuple[Policy, ...], options: Options, notes: list[str]
+    ) -> None:
+        self.name = name
+        self.found = found
+        self.policies = candidates
+        self.options = options
+        self.notes = notes
+        self.excludes_used: set[str] = set()
+        self._excluded: dict[tuple[str, str | None], bool] = {}
+        # A library that every policy allows is part of any target system: its own needs are not the wheel's.
+        real = [policy for policy in candidates if policy.priority > 0]
+        self.everywhere = frozenset.intersection(*(policy.allowlist for policy in real)) if real else frozenset()
+        self.graph = self._build_graph()
+        self.notes += self.graph.notes
+
+    def _build_graph(self) -> Graph:
+        from fastwheel.deps.graph import build_graph
+        from fastwheel.deps.search import Search
+
+        libc = self.policies[0].libc
+        search = Search.for_host(
+            libc,
+            self.policies[0].arch,
+            environ=os.environ if self.options.environ is None else self.options.environ,
+            ldpaths=self.options.ldpaths,
+            lib_paths=self.options.lib_paths,
+        )
+        members = {unit.path: unit.facts for unit in self.found.units}
+        return build_graph(members, search, opaque=self._opaque)
+
+    def _opaque(self, soname: str) -> bool:
+        return (
+            soname in self.everywhere
+            or is_loader(soname)
+            or is_libpython(soname)
+            or self._is_excluded(soname, None)
+        )
+
+    def _is_excluded(self, soname: str, real: str | None) -> bool:
+        """Whether an `exclude` pattern matches the soname or the real path; remembers which patterns did."""
+        known = self._excluded.get((soname, real))
+        if known is None:
+            from fnmatch import fnmatchcase
+
+            used = [
+                pattern
+                for pattern in self.options.exclude
+                if fnmatchcase(soname, pattern) or (real is not None and fnmatchcase(real, pattern))
+            ]
+            self.excludes_used.update(used)
+            known = self._excluded[soname, real] = bool(used)
+        return known
+
+    # -- references ------------------------------------------------------------------------------------------
+
+    def _references(self, roots: Iterable[str], policy: Policy) -> tuple[dict[str, Edge], dict[str, str]]:
+        """The external libraries reached from `roots` under `policy`: edges and askers by target key or soname.
+
+        Libraries that the policy allows or that are excluded end the walk; those of the wheel are walked through.
+        """
+        edges: dict[str, Edge] = {}
+        askers: dict[str, str] = {}
+        queue = list(roots)
+        seen = set(queue)
+        for key in queue:  # grows while it is walked
+            for edge in self.graph.edges.get(key, ()):
+                if self._is_allowed(edge, policy):
+                    continue
+                if edge.target is None:
+                    if edge.needed not in edges:
+                        edges[edge.needed] = edge
+                        askers[edge.needed] = key
+                    continue
+                if edge.target in seen:
+                    continue
+                seen.add(edge.target)
+                queue.append(edge.target)
+                if self.graph.objects[edge.target].origin == "system":
+                    edges[edge.target] = edge
+                    askers[edge.target] = key
+        return edges, askers
+
+    def _is_allowed(self, edge: Edge, policy: Policy) -> bool:
+        needed = edge.needed
+        if needed in policy.allowlist or is_loader(needed):
+            return True
+        real = None
+        if edge.target is not None:
+            target = self.graph.objects[edge.target]
+            if target.origin == "wheel":
+                return False
+            real = target.real
+        return self._is_excluded(needed, real)
+
+    # -- the verdict -----------------------------------------------------------------------------------------
+
+    def verdict(self) -> Verdict:
+        """Weigh everything that was found."""
+        units = [unit.path for unit in self.found.units]
+        own_needs = _needs(unit.facts for unit in self.found.units)
+        findings: list[Findings] = []
+        by_allowlist: dict[frozenset[str], tuple[tuple[Reference, ...], list[str]]] = {}
+        for policy in self.policies:
+            if policy.priority == 0:
+                findings.append(Findings(policy, (), (), _frozen(own_needs), ()))
+                continue
+            if policy.allowlist not in by_allowlist:
+                by_allowlist[policy.allowlist] = self._external(units, policy)
+            references, grafts = by_allowlist[policy.allowlist]
+            findings.append(self._against(policy, units, own_needs, references, grafts))
+        top, linux = findings[0].policy, findings[-1].policy
+        symbols = self._symbols_policy(findings)
+        without = [f.policy for f in findings if not f.references]
+        clean = [f.policy for f in findings if not f.blacklisted]
+        graft = self._graft_policy(findings)
+        grafted = {key for _, keys in by_allowlist.values() for key in keys}
+        levels = [(unit.path, isa_level(unit.facts)) for unit in self.found.units]
+        levels += [(key, isa_level(self.graph.objects[key].facts)) for key in sorted(grafted)]
+        machine = self._machine_policy(levels, top, linux) if self.options.isa_check else top
+        ucs2 = any(unit.python == 2 and _has_ucs2(unit) for unit in self.found.units)
+        pyfpe = any(unit.python and _has_pyfpe(unit) for unit in self.found.units)
+        python = linux if ucs2 or pyfpe else top
+        overall = min(
+            (symbols, without[0], clean[0], machine, python), key=lambda policy: policy.priority
+        )
+        unused = tuple(p for p in self.options.exclude if p not in self.excludes_used)
+        self.notes += [
+            f"--exclude {escape(pattern)} matched no library" for pattern in unused
+        ]
+        stack = tuple(u.path for u in self.found.units if _asks_for_executable_stack(u))
+        self.notes += [f"{escape(path)} asks for an executable stack: glibc 2.41 refuses to load it" for path in stack]
+        return Verdict(
+            wheel=self.name,
+            findings=tuple(findings),
+            overall=overall,
+            symbols=symbols,
+            references_policy=without[0],
+            blacklist=clean[0],
+            machine=machine,
+            graft=graft,
+            ucs2=ucs2,
+            pyfpe=pyfpe,
+            executable_stack=stack,
+            unneeded_excludes=unused,
+            survey=self.found,
+            graph=self.graph,
+            notes=tuple(dict.fromkeys(self.notes)),
+        )
+
+    def _external(self, units: Sequence[str], policy: Policy) -> tuple[tuple[Reference, ...], list[str]]:
+        """The references under `policy`, and the graph keys of those that were found."""
+        edges, askers = self._references(units, policy)
+        references = [
+            Reference(
+                edge.needed,
+                None if edge.target is None else self.graph.objects[edge.target].real,
+                askers[name],
+                edge.tried if edge.target is None else (),
+            )
+            for name, edge in edges.items()
+        ]
+        references.sort(key=lambda reference: (reference.soname, reference.path or ""))
+        return tuple(references), [edge.target for edge in edges.values() if edge.target is not None]
+
+    def _against(
+        self,
+        policy: Policy,
+        units: Sequence[str],
+        own_needs: Mapping[str, set[str]],
+        references: tuple[Reference, ...],
+        grafts: Sequence[str],
+    ) -> Findings:
+        needs = {library: set(versions) for library, versions in own_needs.items()}
+        blacklisted: dict[str, set[str]] = {}
+        for library, versions in _needs(self.graph.objects[key].facts for key in grafts).items():
+            needs.setdefault(library, set()).update(versions)
+        if policy.blacklist:
+            for key in (*units, *grafts):
+                facts = self.graph.objects[key].facts
+                for library in facts.needed:
+                    forbidden = policy.blacklist.get(library)
+                    if forbidden:
+                        used = forbidden.intersection(facts.undefined)
+                        if used:
+                            blacklisted.setdefault(library, set()).update(used)
+        return Findings(policy, references, _frozen(blacklisted), _frozen(needs), offending(policy, needs))
+
+    def _symbols_policy(self, findings: Sequence[Findings]) -> Policy:
+        """The best policy P whose symbols, those of the grafts that P asks for included, some policy ≤ P promises."""
+        best = findings[-1].policy
+        for index, finding in enumerate(findings[:-1]):
+            needs = {library: set(versions) for library, versions in finding.needs}
+            for candidate in findings[index:]:
+                if candidate.policy.priority <= best.priority:
+                    break
+                if not offending(candidate.policy, needs):
+                    best = candidate.policy
+                    break
+        return best
+
+    def _graft_policy(self, findings: Sequence[Findings]) -> Policy:
+        """The best policy that needs no more grafts than the one aimed at (any, for "auto")."""
+        real = findings[:-1]
+        aimed = [f for f in real if self.options.plat in (f.policy.name, *f.policy.aliases)]
+        count = min((len(f.references) for f in aimed or real), default=0)
+        return next(f.policy for f in findings if len(f.references) <= count)
+
+    def _machine_policy(
+        self, levels: Sequence[tuple[str, Arch | None]], top: Policy, linux: Policy
+    ) -> Policy:
+        """The best policy by instruction sets: a library that a policy allows need not be grafted under it."""
+        arch = top.arch
+        result = top
+        for key, level in levels:
+            if level is None or arch.includes(level):
+                continue
+            self.notes.append(f"{escape(key)} needs the {level.value} instruction set, beyond {arch.value}")
+            soname = None if self.graph.objects[key].origin == "wheel" else self._soname_of(key)
+            allowed = next((p for p in self.policies if soname is not None and soname in p.allowlist), linux)
+            result = min(result, allowed, key=lambda policy: policy.priority)
+        return result
+
+    def _soname_of(self, key: str) -> str | None:
+        return self.graph.objects[key].facts.soname
+
+
+def _needs(all_facts: Iterable[Facts]) -> dict[str, set[str]]:
+    """The versions that a set of files needs, by library; weak ones count, as the loader warns of them too."""
+    needs: dict[str, set[str]] = {}
+    for facts in all_facts:
+        for need in facts.version_needs:
+            needs.setdefault(need.file, set()).update(version.name for version in need.versions)
+    return needs
+
+
+def _frozen(mapping: Mapping[str, Iterable[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple((name, tuple(sorted(values))) for name, values in sorted(mapping.items()))
+
+
+def _has_ucs2(unit: Unit) -> bool:
+    return any("PyUnicodeUCS2_" in name for name in unit.facts.undefined)
+
+
+def _has_pyfpe(unit: Unit) -> bool:
+    return not {"PyFPE_jbuf", "PyFPE_dummy", "PyFPE_counter"}.isdisjoint(unit.facts.undefined)
+
+
+def _asks_for_executable_stack(unit: Unit) -> bool:
+    """PT_GNU_STACK with PF_X; a dynamic file without PT_GNU_STACK leaves it to the kernel's default."""
+    return unit.facts.stack_flags is not None and bool(unit.facts.stack_flags & 1)

@@ -1,0 +1,89 @@
+"""The command line: one file a verb, no logic. `main` turns every fault into one error block and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from fastwheel.errors import FastwheelError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line with `args` (default: those of the process) and exit.
+
+    Exit status: 0 done; 1 this wheel can't be handled; 2 usage, or "cannot repair to that platform"; 70 a fault of
+    fastwheel itself; 130 interrupted (`docs/errors.md`).
+    """
+    arguments = list(sys.argv[1:] if args is None else args)
+    status = _run(arguments)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_stdout()
+        status = status or 1
+    sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int:
+    import click
+
+    from fastwheel.cli.root import root
+
+    try:
+        result = root.main(args=arguments, prog_name="fastwheel", standalone_mode=False)
+    except FastwheelError as error:
+        return _report(error, arguments)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "")
+        return 0
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "fastwheel"
+        return _report(
+            FastwheelError(error.format_message().rstrip("."), code="FW800", hint=f"see {command} --help"), arguments
+        )
+    except (click.Abort, KeyboardInterrupt):
+        sys.stderr.write("error: interrupted\n")
+        return 130
+    except BrokenPipeError:
+        _drop_stdout()
+        return 1
+    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches the user
+        fault = FastwheelError(
+            f"fastwheel has a fault: {type(error).__name__}: {error}",
+            code="FW900",
+            hint="please report it with the wheel's name and the output of the same command with -v -v",
+        )
+        return _report(fault, arguments, error)
+    return result if isinstance(result, int) else 0
+
+
+def _report(error: FastwheelError, arguments: list[str], cause: BaseException | None = None) -> int:
+    """Print the error block, and with `-v -v` the traceback behind it."""
+    from fastwheel.report.text import error_block
+
+    block = error_block(error)
+    if _verbosity(arguments) >= 2:
+        import traceback
+
+        block += "\n" + "".join(traceback.format_exception(cause or error)).rstrip()
+    sys.stderr.write(block.encode("utf-8", "backslashreplace").decode() + "\n")
+    return error.exit_status
+
+
+def _verbosity(arguments: list[str]) -> int:
+    """How often -v was given, also when the arguments did not parse."""
+    short = [a for a in arguments if a.startswith("-v") and set(a[1:]) == {"v"}]
+    return sum(len(a) - 1 for a in short) + arguments.count("--verbose")
+
+
+def _drop_stdout() -> None:
+    """The reader of our output is gone: keep the interpreter from complaining about it at exit."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)

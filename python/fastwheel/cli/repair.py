@@ -1,0 +1,109 @@
+"""`fastwheel repair`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fastwheel.cli.options import isa_option, pure_option, search_options, wheel_argument
+from fastwheel.cli.root import Session, Verb, note, verbose_option
+
+if TYPE_CHECKING:
+    from fastwheel.repair import Repaired
+
+__all__ = ["repair"]
+
+
+@click.command(cls=Verb, epilog="Example: fastwheel repair -w wheelhouse dist/pkg-1.0-cp312-cp312-linux_x86_64.whl")
+@wheel_argument(many=True)
+@click.option(
+    "-w",
+    "--wheel-dir",
+    type=click.Path(path_type=Path),
+    default=Path("wheelhouse"),
+    show_default=True,
+    help="Put the repaired wheels here.",
+)
+@click.option(
+    "--plat",
+    metavar="TAG",
+    default="auto",
+    show_default=True,
+    envvar=["FASTWHEEL_PLAT", "AUDITWHEEL_PLAT"],
+    help="The platform tag to reach, such as manylinux_2_28_x86_64; auto takes the best one.",
+)
+@click.option("--only-plat", is_flag=True, help="Do not add a better tag than --plat.")
+@click.option("--no-update-tags", is_flag=True, help="Leave the file name and WHEEL as they are.")
+@click.option(
+    "-L",
+    "--lib-sdir",
+    metavar="SUFFIX",
+    default=".libs",
+    show_default=True,
+    help="The folder for grafts is the project's name with this behind it.",
+)
+@click.option(
+    "-z",
+    "--zip-compression-level",
+    "level",
+    type=click.IntRange(0, 9),
+    default=6,
+    show_default=True,
+    envvar=["FASTWHEEL_ZIP_COMPRESSION_LEVEL", "AUDITWHEEL_ZIP_COMPRESSION_LEVEL"],
+    help="How hard to compress what is new.",
+)
+@click.option("--force-rpath", is_flag=True, help="Write DT_RPATH instead of DT_RUNPATH.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
+@isa_option
+@pure_option
+@search_options
+@verbose_option
+@click.pass_context
+def repair(
+    ctx: click.Context,
+    wheel_file: tuple[Path, ...],
+    *,
+    wheel_dir: Path,
+    plat: str,
+    only_plat: bool,
+    no_update_tags: bool,
+    lib_sdir: str,
+    level: int,
+    force_rpath: bool,
+    dry_run: bool,
+    disable_isa_ext_check: bool,
+    allow_pure_python_wheel: bool,
+    exclude: tuple[str, ...],
+    lib_paths: tuple[str, ...],
+    ldpaths: str | None,
+) -> int:
+    """Graft the external libraries of wheels and give them portable tags."""
+    from fastwheel.repair import repair as run
+    from fastwheel.report.text import plan_text, repair_text
+
+    for path in wheel_file:
+        repaired: Repaired = run(
+            path,
+            wheel_dir,
+            plat=plat,
+            only_plat=only_plat,
+            update_tags=not no_update_tags,
+            lib_sdir=lib_sdir,
+            level=level,
+            force_rpath=force_rpath,
+            dry_run=dry_run,
+            isa_check=not disable_isa_ext_check,
+            allow_pure=allow_pure_python_wheel,
+            exclude=exclude,
+            lib_paths=lib_paths,
+            ldpaths=ldpaths,
+        )
+        for text in repaired.notes:
+            note(text, "warning")
+        if dry_run:
+            click.echo(plan_text(repaired.plan) if repaired.plan else "nothing to do")
+        elif not ctx.ensure_object(Session).quiet:
+            click.echo(repair_text(repaired), err=True)
+    return 0

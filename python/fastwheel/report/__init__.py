@@ -1,0 +1,1 @@
+"""Renderings of one and the same values: text for people, JSON for programs."""

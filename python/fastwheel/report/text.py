@@ -1,0 +1,126 @@
+"""Text for people: paragraphs of `show`, the summary of `repair`, and error blocks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastwheel.errors import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fastwheel.errors import FastwheelError
+    from fastwheel.plan import Plan
+    from fastwheel.repair import Repaired
+    from fastwheel.verdict import Findings, Verdict
+
+__all__ = ["error_block", "plan_text", "repair_text", "show_text", "size_text"]
+
+
+def error_block(error: FastwheelError) -> str:
+    """Return the one block that a fault is shown as: what, where it was looked, what to do."""
+    lines = [f"error: {error.message}", *(f"  {detail}" for detail in error.details)]
+    if error.hint is not None:
+        lines.append(f"hint: {error.hint}")
+    return "\n".join(lines)
+
+
+def show_text(verdict: Verdict, *, verbose: bool = False) -> str:
+    """Return what `fastwheel show` prints: the tag that holds, why not a better one, and what would be grafted."""
+    parts = [
+        f'{escape(verdict.wheel)} is consistent with the following platform tag: "{verdict.overall.name}".'
+    ]
+    if verdict.pyfpe:
+        parts.append("It uses PyFPE_jbuf, which few builds of Python have: no manylinux or musllinux tag allows that (PEP 513).")
+    if verdict.ucs2:
+        parts.append("It was compiled for a narrow-unicode (UCS2) Python: no manylinux tag allows that.")
+    if verdict.machine.priority == 0:
+        parts.append("It needs instruction sets beyond the baseline of its architecture.")
+    parts.append(_external_libraries(verdict))
+    parts.append(_versions(verdict))
+    if verdict.symbols.priority < verdict.findings[0].policy.priority:
+        parts.append(
+            f'Its versioned symbols constrain the platform tag to "{verdict.symbols.name}".'
+            " A more widely compatible one needs a build on an older system, such as a manylinux image."
+        )
+    if verdict.repairable.priority > verdict.overall.priority:
+        parts.append(f'After `fastwheel repair` the tag is "{verdict.repairable.name}".')
+    if verbose:
+        parts.extend(_upgrades(verdict))
+    return "\n\n".join(parts)
+
+
+def _external_libraries(verdict: Verdict) -> str:
+    references = verdict.references
+    if not references:
+        return "It needs no external shared library."
+    width = max(len(escape(reference.soname)) for reference in references)
+    lines = ["It needs these external shared libraries:"]
+    for reference in references:
+        path = "not found" if reference.path is None else escape(reference.path)
+        lines.append(f"  {escape(reference.soname):<{width}}  {path}  (needed by {escape(_short(reference.needed_by))})")
+    return "\n".join(lines)
+
+
+def _short(name: str) -> str:
+    """A system library by its file name, a file of the wheel by its path."""
+    return name.rsplit("/", 1)[-1] if name.startswith("/") else name
+
+
+def _versions(verdict: Verdict) -> str:
+    needs = verdict.of(verdict.symbols).needs
+    if not needs:
+        return "It needs no versioned symbols of system libraries."
+    lines = ["It needs versioned symbols of these system libraries:"]
+    for library, versions in needs:
+        lines.append(f"  {escape(library)}: {', '.join(map(escape, versions))}")
+    return "\n".join(lines)
+
+
+def _upgrades(verdict: Verdict) -> Iterable[str]:
+    """What stands between the wheel and each better policy."""
+    for finding in reversed(verdict.findings):
+        if finding.policy.priority > verdict.overall.priority:
+            lines = list(_obstacles(finding))
+            if lines:
+                yield "\n".join([f'For "{finding.policy.name}" these would have to go:', *lines])
+
+
+def _obstacles(finding: Findings) -> Iterable[str]:
+    if finding.references:
+        yield "  libraries: " + ", ".join(sorted({escape(r.soname) for r in finding.references}))
+    for library, symbols in finding.blacklisted:
+        yield f"  black-listed symbols of {escape(library)}: {', '.join(map(escape, symbols))}"
+    if finding.too_recent:
+        yield "  too recent versions: " + ", ".join(f"{escape(v)} of {escape(n)}" for n, v in finding.too_recent)
+
+
+def plan_text(plan: Plan) -> str:
+    """Return what `fastwheel repair --dry-run` prints."""
+    lines = [f"platform tags: {', '.join(plan.tags)}"]
+    lines += [f"graft {escape(graft.source)} as {escape(graft.member)}" for graft in plan.grafts]
+    lines += [f"edit {escape(patch.member)}" for patch in plan.patches]
+    return "\n".join(lines)
+
+
+def repair_text(repaired: Repaired) -> str:
+    """Return the summary of one repair."""
+    lines = [f"graft {escape(graft.source)} as {escape(graft.member)}" for graft in repaired.plan.grafts]
+    lines.append(f"Fixed-up wheel written to {escape(str(repaired.path))}")
+    return "\n".join(lines)
+
+
+def size_text(size: int) -> str:
+    """Return a size in bytes with a unit.
+
+    >>> size_text(999), size_text(1_500_000)
+    ('999 B', '1.5 MB')
+    """
+    if size < 1000:
+        return f"{size} B"
+    value = float(size)
+    for unit in ("kB", "MB", "GB"):
+        value /= 1000
+        if value < 1000 or unit == "GB":
+            return f"{value:.1f} {unit}"
+    raise AssertionError  # the loop always returns

@@ -1,0 +1,183 @@
+"""From the wheel's members to facts: which are ELF files, for which machine and C library, and which are modules.
+
+Nothing is judged here; `fastwheel.audit` does that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from posixpath import basename
+from typing import TYPE_CHECKING
+
+from fastwheel import engine
+from fastwheel.errors import ElfError, FastwheelError, escape
+from fastwheel.policy.arch import Arch, Libc, arch_from_tags, arch_of, libc_from_tags, libc_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fastwheel.elf.model import Facts
+    from fastwheel.wheel.archive import Member
+    from fastwheel.wheel.wheel import Wheel
+
+__all__ = ["Survey", "Unit", "is_libpython", "survey"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One ELF file of the wheel.
+
+    Attributes:
+        member: its name in the archive.
+        path: where it lies once installed, relative to site-packages (`spec: install layout`).
+        scheme: the install scheme: "platlib", "scripts", "data" or "headers".
+        facts: what the loader would learn of it.
+        python: 3 or 2 for a CPython extension module of that major version, else 0.
+    """
+
+    member: str
+    path: str
+    scheme: str
+    facts: Facts
+    python: int
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """The ELF files of one wheel, and what they are built for.
+
+    Attributes:
+        units: the ELF files of the wheel's machine and C library, in archive order.
+        ignored: (member, reason) of the ELF files left out.
+        arch: the machine; None when the wheel holds no ELF file of a known one.
+        libc: the C library; None when nothing tells it.
+        digests: SHA-256 of every member, by name; empty unless asked for.
+        notes: what the user should know.
+    """
+
+    units: tuple[Unit, ...]
+    ignored: tuple[tuple[str, str], ...]
+    arch: Arch | None
+    libc: Libc | None
+    digests: Mapping[str, bytes]
+    notes: tuple[str, ...]
+
+
+def is_libpython(soname: str) -> bool:
+    """Whether `soname` is the interpreter's own library, in any build: `libpython3.13t.so.1.0`, `libpython3.so`.
+
+    >>> is_libpython("libpython3.13t.so.1.0"), is_libpython("libpython3.so"), is_libpython("libpythonqt.so")
+    (True, True, False)
+    """
+    stem, dot, rest = soname.removeprefix("libpython").partition(".so")
+    if not soname.startswith("libpython") or not dot or (rest and not rest.startswith(".")):
+        return False
+    return stem.rstrip("mutd").replace(".", "").isdecimal()
+
+
+def survey(
+    wheel: Wheel, *, digest: bool = False, arch: Arch | None = None, libc: Libc | None = None, jobs: int = 0
+) -> Survey:
+    """Read every ELF member of `wheel`.
+
+    Args:
+        wheel: an open wheel.
+        digest: also hash every member (then every member is inflated).
+        arch: the machine to repair for, when the file name does not tell it.
+        libc: the same for the C library.
+        jobs: threads; 0 is one per processor.
+
+    Raises:
+        FastwheelError: a member's content contradicts the central directory, or an ELF member is malformed.
+    """
+    files = [member for member in wheel.archive.members if not member.is_dir]
+    scanned = engine.scan(
+        wheel.archive.fd, [wheel.archive.span(member) for member in files], digest=digest, jobs=jobs
+    )
+    digests: dict[str, bytes] = {}
+    found: list[tuple[Member, Facts]] = []
+    for member, result in zip(files, scanned, strict=True):
+        if result.fault is not None:
+            raise _content_fault(member, result.fault)
+        if result.error is not None:
+            raise _in_member(member, result.error)
+        if result.sha256 is not None:
+            digests[member.name] = result.sha256
+        if result.facts is not None:
+            found.append((member, result.facts))
+    return _sort_out(wheel, found, digests, arch, libc)
+
+
+def _sort_out(
+    wheel: Wheel,
+    found: Sequence[tuple[Member, Facts]],
+    digests: Mapping[str, bytes],
+    arch: Arch | None,
+    libc: Libc | None,
+) -> Survey:
+    """Settle the machine and the C library, and leave out the files that are for another one."""
+    notes: list[str] = []
+    tags = wheel.filename.platform_tags
+    named_arch = arch_from_tags(tags)
+    named_libc = libc_from_tags(tags)
+    arch = named_arch or arch
+    libc = named_libc or libc
+    if arch is None and tags != ("any",):
+        notes.append("the architecture could not be deduced from the wheel's file name")
+    units: list[Unit] = []
+    ignored: list[tuple[str, str]] = []
+    for member, facts in found:
+        machine = arch_of(facts)
+        if machine is None:
+            ignored.append((member.name, "unknown architecture"))
+            continue
+        if arch is None:
+            arch = machine
+        if machine.baseline is not arch.baseline:
+            ignored.append((member.name, f"{machine.value} architecture"))
+            continue
+        own_libc = libc_of(facts, basename(member.name))
+        if own_libc is not None:
+            if libc is None:
+                libc = own_libc
+            elif own_libc is not libc and not (libc is Libc.ANDROID and own_libc is Libc.GLIBC):
+                ignored.append((member.name, f"{own_libc.value} libc"))
+                continue
+        scheme, path = wheel.layout.install_path(member.name)
+        units.append(Unit(member.name, path, scheme, facts, _python_module(member.name, facts)))
+    notes += [f"ignoring {escape(name)}: {reason}" for name, reason in ignored]
+    return Survey(tuple(units), tuple(ignored), arch, libc, digests, tuple(notes))
+
+
+def _python_module(name: str, facts: Facts) -> int:
+    """The major version of CPython (or 3 for PyPy's cffi modules) that would import the file, or 0.
+
+    A module exports `PyInit_<stem>` (PEP 3121), `PyInitU_<punycode>` (PEP 489), `PyModExport_<stem>` (PEP 793),
+    `_cffi_pypyinit_<stem>`, or, for Python 2, `init<stem>`.
+    """
+    stem = basename(name).split(".", 1)[0]
+    exported = facts.init_functions
+    if f"PyInit_{stem}" in exported or f"PyModExport_{stem}" in exported:
+        return 3
+    if any(function.startswith(("PyInitU_", "PyModExportU_")) for function in exported) and not stem.isascii():
+        return 3
+    if f"init{stem}" in exported or f"_cffi_pypyinit_{stem}" in exported:
+        return 2
+    return 0
+
+
+def _content_fault(member: Member, fault: str) -> FastwheelError:
+    reason = {
+        "crc": "its CRC does not match the central directory",
+        "size": "its size does not match the central directory",
+        "inflate": "its compressed data is damaged",
+    }[fault]
+    return FastwheelError(
+        f"{escape(member.name)} is damaged: {reason}",
+        code="FW112",
+        hint="the wheel was changed or cut after it was made: build or download it again",
+    )
+
+
+def _in_member(member: Member, error: ElfError) -> FastwheelError:
+    return FastwheelError(f"{escape(member.name)}: {error.message}", code=error.code, hint=error.hint)

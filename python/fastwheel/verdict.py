@@ -1,0 +1,152 @@
+"""What an audit is asked and what it answers: plain frozen data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastwheel.deps.graph import Graph
+    from fastwheel.policy.model import Policy
+    from fastwheel.survey import Survey
+
+__all__ = ["Findings", "Options", "Reference", "Verdict"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to look at a wheel.
+
+    Attributes:
+        plat: "auto", or the platform tag (or alias) to aim at: it settles what the file name leaves open.
+        exclude: glob patterns of sonames or real paths that are never grafted (`fnmatch`, case-sensitive).
+        ldpaths: folders, joined by ":", that replace ld.so.conf and LD_LIBRARY_PATH; "" searches nothing.
+        lib_paths: folders that are searched before all others.
+        isa_check: whether instruction sets beyond the architecture's baseline count.
+        environ: the environment to read LD_LIBRARY_PATH and its kin from; None is this process's.
+        jobs: threads; 0 is one per processor.
+    """
+
+    plat: str = "auto"
+    exclude: tuple[str, ...] = ()
+    ldpaths: str | None = None
+    lib_paths: tuple[str, ...] = ()
+    isa_check: bool = True
+    environ: Mapping[str, str] | None = field(default=None, compare=False)
+    jobs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A library that the wheel needs, does not hold, and that a policy does not allow to expect.
+
+    Attributes:
+        soname: the DT_NEEDED string.
+        path: the real path of this machine's copy, or None where none was found.
+        needed_by: the ELF file that asks for it: an install path of the wheel or a real path of this machine.
+        tried: where was looked, when `path` is None.
+    """
+
+    soname: str
+    path: str | None
+    needed_by: str
+    tried: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain data for JSON."""
+        return {"soname": self.soname, "path": self.path, "needed_by": self.needed_by}
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """How the wheel stands against one policy.
+
+    Attributes:
+        policy: the policy.
+        references: what would have to be grafted for it, sorted by soname and path.
+        blacklisted: (library, symbols) that the policy forbids to use.
+        needs: the versions needed of each library once the grafts are in, sorted.
+        too_recent: (library, version) of `needs` that the policy does not promise.
+    """
+
+    policy: Policy
+    references: tuple[Reference, ...]
+    blacklisted: tuple[tuple[str, tuple[str, ...]], ...]
+    needs: tuple[tuple[str, tuple[str, ...]], ...]
+    too_recent: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found out about one wheel.
+
+    Attributes:
+        wheel: the file's name.
+        findings: one entry per policy, the most widely compatible first, `linux_<arch>` last.
+        overall: the best policy that the wheel satisfies as it is.
+        symbols: the best policy by versioned symbols alone, grafts included.
+        references_policy: the best policy that needs no graft.
+        blacklist: the best policy by forbidden symbols alone.
+        machine: the best policy by instruction sets alone.
+        graft: the best policy that needs no more grafts than the one aimed at.
+        ucs2: an extension of Python 2 that needs a narrow-unicode build.
+        pyfpe: an extension that needs PyFPE_jbuf and its kin (PEP 513).
+        executable_stack: install paths of ELF files that ask for an executable stack.
+        unneeded_excludes: patterns of `exclude` that matched nothing.
+        survey: the ELF files of the wheel.
+        graph: who needs whom, resolved.
+        notes: what the user should know.
+    """
+
+    wheel: str
+    findings: tuple[Findings, ...]
+    overall: Policy
+    symbols: Policy
+    references_policy: Policy
+    blacklist: Policy
+    machine: Policy
+    graft: Policy
+    ucs2: bool
+    pyfpe: bool
+    executable_stack: tuple[str, ...]
+    unneeded_excludes: tuple[str, ...]
+    survey: Survey
+    graph: Graph
+    notes: tuple[str, ...]
+
+    @property
+    def repairable(self) -> Policy:
+        """The best policy that the wheel can satisfy once its external libraries are grafted."""
+        return min(
+            (self.symbols, self.blacklist, self.machine, self.graft, self._python),
+            key=lambda policy: policy.priority,
+        )
+
+    @property
+    def _python(self) -> Policy:
+        return self.linux if self.ucs2 or self.pyfpe else self.findings[0].policy
+
+    @property
+    def linux(self) -> Policy:
+        """The policy that promises nothing."""
+        return self.findings[-1].policy
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """The libraries to graft for the policy that `fastwheel repair` would choose."""
+        return self.of(self.repairable).references
+
+    def of(self, policy: Policy) -> Findings:
+        """Return the findings for `policy`."""
+        for findings in self.findings:
+            if findings.policy.name == policy.name:
+                return findings
+        raise KeyError(policy.name)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain data for JSON: the document of `fastwheel show --json`, version 1."""
+        from fastwheel.report.json import show_document
+
+        return show_document(self)
