@@ -23,27 +23,69 @@ class CodeInfo(NamedTuple):
 CODES: Final[dict[str, CodeInfo]] = {
     # 1xx: the file is not an acceptable zip archive
     "FW100": CodeInfo("not-a-zip"),
+    "FW101": CodeInfo("truncated-archive"),
+    "FW102": CodeInfo("hidden-bytes"),
+    "FW103": CodeInfo("bad-end-record"),
+    "FW104": CodeInfo("bad-central-directory"),
+    "FW105": CodeInfo("headers-disagree"),
+    "FW106": CodeInfo("overlapping-members"),
+    "FW107": CodeInfo("duplicate-member"),
+    "FW108": CodeInfo("unsafe-name"),
+    "FW109": CodeInfo("not-a-regular-member"),
+    "FW110": CodeInfo("encrypted-member"),
+    "FW111": CodeInfo("unsupported-compression"),
+    "FW112": CodeInfo("damaged-content"),
+    "FW113": CodeInfo("limit-exceeded"),
+    "FW114": CodeInfo("file-and-folder"),
     # 2xx: the archive is not an acceptable wheel
     "FW200": CodeInfo("bad-file-name"),
+    "FW201": CodeInfo("no-single-dist-info"),
+    "FW202": CodeInfo("another-project"),
+    "FW203": CodeInfo("bad-metadata-file"),
+    "FW204": CodeInfo("bad-wheel-file"),
+    "FW205": CodeInfo("newer-wheel-version"),
+    "FW206": CodeInfo("bad-record"),
+    "FW207": CodeInfo("record-lists-what-is-not-there"),
+    "FW208": CodeInfo("record-contradicts-content"),
+    "FW209": CodeInfo("install-clash"),
+    "FW210": CodeInfo("bad-data-folder"),
     # 3xx: an ELF file cannot be read
     "FW300": CodeInfo("not-elf"),
+    "FW301": CodeInfo("elf-truncated"),
+    "FW302": CodeInfo("bad-elf-header"),
+    "FW303": CodeInfo("bad-segment"),
+    "FW304": CodeInfo("bad-dynamic-section"),
+    "FW305": CodeInfo("bad-string-table"),
+    "FW306": CodeInfo("bad-version-table"),
+    "FW307": CodeInfo("bad-symbol-table"),
+    "FW308": CodeInfo("bad-section-table"),
     # 4xx: an ELF file cannot be edited
     "FW400": CodeInfo("no-room"),
+    "FW401": CodeInfo("not-editable"),
+    "FW402": CodeInfo("sections-inconsistent"),
+    "FW403": CodeInfo("bad-edit"),
+    "FW404": CodeInfo("version-need-in-use"),
     # 5xx: a dependency is missing or ambiguous
     "FW500": CodeInfo("library-not-found"),
     # 6xx: the wheel does not fit the wanted platform
     "FW600": CodeInfo("not-a-platform-wheel"),
-    "FW601": CodeInfo("no-elf-for-its-platform"),
-    "FW602": CodeInfo("libraries-in-purelib"),
-    "FW603": CodeInfo("unknown-platform", 2),
-    "FW604": CodeInfo("too-recent-symbols", 2),
-    "FW605": CodeInfo("ucs2", 2),
-    "FW606": CodeInfo("pyfpe", 2),
-    "FW607": CodeInfo("black-listed-symbols", 2),
-    "FW608": CodeInfo("unsupported-isa", 2),
-    "FW609": CodeInfo("outside-of-site-packages"),
+    "FW601": CodeInfo("mixed-libc"),
+    "FW602": CodeInfo("unknown-platform", 2),
+    "FW603": CodeInfo("too-recent-symbols", 2),
+    "FW604": CodeInfo("ucs2", 2),
+    "FW605": CodeInfo("pyfpe", 2),
+    "FW606": CodeInfo("black-listed-symbols", 2),
+    "FW607": CodeInfo("unsupported-isa", 2),
+    "FW608": CodeInfo("outside-of-site-packages"),
+    "FW609": CodeInfo("no-elf-for-its-platform"),
+    "FW610": CodeInfo("libraries-in-purelib"),
     # 7xx: a file or folder cannot be read or written
     "FW700": CodeInfo("cannot-read"),
+    "FW701": CodeInfo("not-a-regular-file"),
+    "FW702": CodeInfo("cannot-write"),
+    "FW703": CodeInfo("no-space"),
+    "FW704": CodeInfo("output-name-taken"),
+    "FW705": CodeInfo("interrupted"),
     # 8xx: the request makes no sense
     "FW800": CodeInfo("usage", 2),
     # 9xx: fastwheel is wrong
@@ -62,7 +104,9 @@ def escape(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )
 
 
 class FastwheelError(Exception):

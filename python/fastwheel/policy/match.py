@@ -1,0 +1,126 @@
+"""Whether what a wheel asks for fits a policy: pure functions over names.
+
+The rules are auditwheel's (exact sets of versions, weak symbols do not count), except that versions asked of
+the loader itself count too.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from fastwheel.policy.arch import Libc, is_loader
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from fastwheel.elf.model import Facts
+    from fastwheel.policy.tables import Policy
+
+__all__ = [
+    "allowed",
+    "best",
+    "blacklisted",
+    "is_libpython",
+    "merge_needs",
+    "needs_of",
+    "offending",
+    "offending_by_policy",
+    "satisfied",
+]
+
+_LIBPYTHON: Final = re.compile(r"libpython\d+(?:\.\d+)?[a-z]*\.so(?:\.\d+)*", re.ASCII)
+
+
+def is_libpython(name: str) -> bool:
+    """Whether a DT_NEEDED name is a Python library, such as `libpython3.so` and `libpython3.13t.so.1.0`."""
+    return _LIBPYTHON.fullmatch(name) is not None
+
+
+def needs_of(facts: Facts) -> dict[str, frozenset[str]]:
+    """Return the versions that a file needs, by library, in the file's order; the loader's count too."""
+    return merge_needs({need.file: frozenset(v.name for v in need.versions)} for need in facts.version_needs)
+
+
+def merge_needs(needs: Iterable[Mapping[str, Collection[str]]]) -> dict[str, frozenset[str]]:
+    """Return the union of several files' needed versions."""
+    merged: dict[str, set[str]] = {}
+    for one in needs:
+        for lib, versions in one.items():
+            merged.setdefault(lib, set()).update(versions)
+    return {lib: frozenset(versions) for lib, versions in merged.items()}
+
+
+def offending(policy: Policy, needs: Mapping[str, Collection[str]]) -> tuple[tuple[str, str], ...]:
+    """Return the pairs (library, version) of `needs` that the policy does not promise, sorted; empty if it
+    fits.
+
+    A version is judged by the text before its first underscore, whatever library it is asked of; prefixes
+    that the policy does not list (`OPENSSL_…`) are nobody's promise and ignored.
+
+    >>> from fastwheel.policy.tables import by_name
+    >>> offending(by_name("manylinux_2_17_x86_64"), {"libc.so.6": {"GLIBC_2.17", "GLIBC_2.34"}})
+    (('libc.so.6', 'GLIBC_2.34'),)
+    """
+    found = []
+    for lib, versions in needs.items():
+        for version in versions:
+            prefix, _, rest = version.partition("_")
+            promised = policy.versions.get(prefix)
+            if promised is not None and rest not in promised:
+                found.append((lib, version))
+    return tuple(sorted(found))
+
+
+def offending_by_policy(
+    policies: Iterable[Policy], needs: Mapping[str, Collection[str]]
+) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Return `offending` for each policy, by its name, in the order given."""
+    return {policy.name: offending(policy, needs) for policy in policies}
+
+
+def satisfied(policy: Policy, needs: Mapping[str, Collection[str]]) -> bool:
+    """Whether every needed version is promised by the policy."""
+    return not offending(policy, needs)
+
+
+def best(policies: Sequence[Policy], needs: Mapping[str, Collection[str]]) -> Policy:
+    """Return the first, that is the most compatible, of `policies` that fits.
+
+    `policies` is in the order of `fastwheel.policy.policies`, so its last one, `linux_<arch>`, fits
+    everything.
+    """
+    return next((policy for policy in policies if satisfied(policy, needs)), policies[-1])
+
+
+def blacklisted(
+    policy: Policy, needed: Iterable[str], undefined: Iterable[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return, by library, the symbols that must not be taken from it, sorted; libraries without any are left
+    out.
+
+    Args:
+        policy: the policy.
+        needed: the libraries that one file needs directly.
+        undefined: that file's undefined symbols that are not weak (`Facts.undefined`).
+    """
+    names = frozenset(undefined)
+    found = {}
+    for lib in dict.fromkeys(needed):
+        denied = policy.blacklist.get(lib)
+        if denied and (hits := names if "*" in denied else denied & names):
+            found[lib] = tuple(sorted(hits))
+    return found
+
+
+def allowed(policy: Policy, lib: str) -> bool:
+    """Whether the system provides the library `lib` (a DT_NEEDED name), so that it must not be grafted.
+
+    True for everything under `linux_*`, for the loader, and for what a libc treats as itself: musl's loader
+    takes `libc.so` for its own, and on Android the interpreter is libpython.
+    """
+    if policy.is_linux or lib in policy.allowlist or is_loader(lib):
+        return True
+    if policy.libc is Libc.MUSL:
+        return lib == "libc.so"
+    return policy.libc is Libc.ANDROID and is_libpython(lib)
