@@ -104,9 +104,7 @@ def escape(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
-    )
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 class FastwheelError(Exception):
@@ -119,9 +117,7 @@ class FastwheelError(Exception):
         hint: what to do about it, or None.
     """
 
-    def __init__(
-        self, message: str, *, code: str, details: tuple[str, ...] = (), hint: str | None = None
-    ) -> None:
+    def __init__(self, message: str, *, code: str, details: tuple[str, ...] = (), hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.code = code

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 from fastwheel.elf.model import Edit
 from fastwheel.errors import FastwheelError, escape
-from fastwheel.survey import is_libpython
+from fastwheel.policy.match import is_libpython
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from fastwheel.elf.model import Facts
-    from fastwheel.policy.model import Policy
-    from fastwheel.survey import Unit
+    from fastwheel.policy.tables import Policy
     from fastwheel.verdict import Reference, Verdict
 
 __all__ = ["Graft", "Patch", "Plan", "PlanOptions", "Shim", "graft_name", "make_plan", "sources_of"]
@@ -175,7 +174,9 @@ def choose_policy(verdict: Verdict, options: PlanOptions, path: str) -> tuple[Po
         if not found:
             names = ", ".join(policy.name for policy in ranked)
             raise FastwheelError(
-                f"{escape(options.plat)} is no platform for this wheel", code="FW603", hint=f"one of: {names}, auto"
+                f"{escape(options.plat)} is no platform for this wheel",
+                code="FW602",
+                hint=f"one of: {names}, auto",
             )
         wanted = found[0]
     _check_reachable(verdict, wanted, path)
@@ -189,13 +190,11 @@ def _check_reachable(verdict: Verdict, wanted: Policy, path: str) -> None:
     """Refuse a platform that promises less than the wheel needs; the texts are those that scripts look for."""
     intro = f'cannot repair "{escape(path)}" to "{wanted.name}" ABI because'
     if wanted.priority > verdict.symbols.priority:
-        details = tuple(
-            f"{escape(library)}: {escape(version)}" for library, version in verdict.of(wanted).too_recent
-        )
+        details = tuple(f"{escape(library)}: {escape(version)}" for library, version in verdict.of(wanted).too_recent)
         raise FastwheelError(
             f"{intro} of the presence of too-recent versioned symbols."
             " You'll need to compile the wheel on an older toolchain",
-            code="FW604",
+            code="FW603",
             details=details,
             hint=f"as it is, the wheel reaches {verdict.repairable.name}",
         )
@@ -203,12 +202,12 @@ def _check_reachable(verdict: Verdict, wanted: Policy, path: str) -> None:
         raise FastwheelError(
             f"{intro} it was compiled against a UCS2 build of Python."
             " You'll need to compile the wheel against a wide-unicode build of Python",
-            code="FW605",
+            code="FW604",
         )
     if verdict.pyfpe and wanted.priority:
         raise FastwheelError(
             f"{intro} it uses PyFPE_jbuf, which few builds of Python have",
-            code="FW606",
+            code="FW605",
             hint="compile it against a Python that was configured without --with-fpectl (PEP 513)",
         )
     if wanted.priority > verdict.blacklist.priority:
@@ -216,11 +215,11 @@ def _check_reachable(verdict: Verdict, wanted: Policy, path: str) -> None:
             f"{escape(library)}: {', '.join(map(escape, symbols))}"
             for library, symbols in verdict.of(wanted).blacklisted
         )
-        raise FastwheelError(f"{intro} it depends on black-listed symbols", code="FW607", details=details)
+        raise FastwheelError(f"{intro} it depends on black-listed symbols", code="FW606", details=details)
     if wanted.priority > verdict.machine.priority:
         raise FastwheelError(
             f"{intro} it depends on unsupported ISA extensions",
-            code="FW608",
+            code="FW607",
             hint="--disable-isa-ext-check accepts that",
         )
 
@@ -254,8 +253,7 @@ def _not_found(missing: list[Reference]) -> FastwheelError:
         f"{escape(first.soname)} not found (needed by {escape(first.needed_by)})",
         code="FW500",
         details=tuple(details),
-        hint="add its folder with --ldpaths or LD_LIBRARY_PATH, or leave it out with"
-        f" --exclude {escape(first.soname)}",
+        hint=f"add its folder with --ldpaths or LD_LIBRARY_PATH, or leave it out with --exclude {escape(first.soname)}",
     )
 
 
@@ -290,9 +288,7 @@ def make_plan(
     return Plan(policy, tags, grafts, patches, shims, tuple(notes))
 
 
-def _tags(
-    verdict: Verdict, old_tags: Iterable[str], earned: tuple[str, ...], notes: list[str]
-) -> tuple[str, ...]:
+def _tags(verdict: Verdict, old_tags: Iterable[str], earned: tuple[str, ...], notes: list[str]) -> tuple[str, ...]:
     """The old platform tags that still hold and the earned ones, sorted as file names have them."""
     promises = {
         name: finding.policy.priority
@@ -323,9 +319,7 @@ class _Binder:
         self.graph = verdict.graph
         self.folder = normpath(project + options.lib_sdir)
         if self.folder.startswith(("/", "../")) or self.folder in (".", ".."):
-            raise FastwheelError(
-                f"the folder for grafts, {escape(self.folder)}, is outside of the wheel", code="FW800"
-            )
+            raise FastwheelError(f"the folder for grafts, {escape(self.folder)}, is outside of the wheel", code="FW800")
         self.scripts = f"{project}.scripts"
         self.sources = sources_of(verdict, policy)
         self.notes: list[str] = []
@@ -372,7 +366,7 @@ class _Binder:
                 if unit.scheme != "platlib" and edit.replace_needed:
                     raise FastwheelError(
                         f"{escape(unit.member)} needs a grafted library, but installs outside of site-packages",
-                        code="FW609",
+                        code="FW608",
                         hint="ship it inside the package: its distance from the grafts is not known otherwise",
                     )
                 patches.append(Patch(unit.member, edit))
@@ -477,7 +471,7 @@ def shim_text(moved: str) -> str:
     It looks beside itself and along `sys.path`, so that it also works below `pip install --user`, `--target` and
     `--prefix`.
     """
-    return f'''#!python
+    return f"""#!python
 import os
 import sys
 
@@ -496,4 +490,4 @@ def find():
 if __name__ == "__main__":
     program = find()
     os.execv(program, sys.argv)
-'''
+"""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from fastwheel import engine
 from fastwheel.errors import ElfError, FastwheelError, escape
-from fastwheel.policy.arch import Arch, Libc, arch_from_tags, arch_of, libc_from_tags, libc_of
+from fastwheel.policy.arch import Arch, Libc, arch_from_tags, arch_of, libc_from_tags, libc_of, machine_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fastwheel.wheel.archive import Member
     from fastwheel.wheel.wheel import Wheel
 
-__all__ = ["Survey", "Unit", "is_libpython", "survey"]
+__all__ = ["Survey", "Unit", "survey"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +63,6 @@ class Survey:
     notes: tuple[str, ...]
 
 
-def is_libpython(soname: str) -> bool:
-    """Whether `soname` is the interpreter's own library, in any build: `libpython3.13t.so.1.0`, `libpython3.so`.
-
-    >>> is_libpython("libpython3.13t.so.1.0"), is_libpython("libpython3.so"), is_libpython("libpythonqt.so")
-    (True, True, False)
-    """
-    stem, dot, rest = soname.removeprefix("libpython").partition(".so")
-    if not soname.startswith("libpython") or not dot or (rest and not rest.startswith(".")):
-        return False
-    return stem.rstrip("mutd").replace(".", "").isdecimal()
-
-
 def survey(
     wheel: Wheel, *, digest: bool = False, arch: Arch | None = None, libc: Libc | None = None, jobs: int = 0
 ) -> Survey:
@@ -91,9 +79,7 @@ def survey(
         FastwheelError: a member's content contradicts the central directory, or an ELF member is malformed.
     """
     files = [member for member in wheel.archive.members if not member.is_dir]
-    scanned = engine.scan(
-        wheel.archive.fd, [wheel.archive.span(member) for member in files], digest=digest, jobs=jobs
-    )
+    scanned = engine.scan(wheel.archive.fd, [wheel.archive.span(member) for member in files], digest=digest, jobs=jobs)
     digests: dict[str, bytes] = {}
     found: list[tuple[Member, Facts]] = []
     for member, result in zip(files, scanned, strict=True):
@@ -129,11 +115,11 @@ def _sort_out(
     for member, facts in found:
         machine = arch_of(facts)
         if machine is None:
-            ignored.append((member.name, "unknown architecture"))
+            ignored.append((member.name, machine_name(facts)))
             continue
         if arch is None:
             arch = machine
-        if machine.baseline is not arch.baseline:
+        if machine is not arch:
             ignored.append((member.name, f"{machine.value} architecture"))
             continue
         own_libc = libc_of(facts, basename(member.name))

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fastwheel.deps.graph import Graph
-    from fastwheel.policy.model import Policy
+    from fastwheel.policy.tables import Policy
     from fastwheel.survey import Survey
 
 __all__ = ["Findings", "Options", "Reference", "Verdict"]

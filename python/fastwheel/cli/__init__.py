@@ -45,7 +45,8 @@ def _run(arguments: list[str]) -> int:
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "fastwheel"
         return _report(
-            FastwheelError(error.format_message().rstrip("."), code="FW800", hint=f"see {command} --help"), arguments
+            FastwheelError(error.format_message().rstrip("."), code="FW800", hint=f"see {command} --help"),
+            arguments,
         )
     except (click.Abort, KeyboardInterrupt):
         sys.stderr.write("error: interrupted\n")
@@ -53,7 +54,7 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         _drop_stdout()
         return 1
-    except Exception as error:  # noqa: BLE001 - the last line of defence: no traceback reaches the user
+    except Exception as error:
         fault = FastwheelError(
             f"fastwheel has a fault: {type(error).__name__}: {error}",
             code="FW900",

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["isa_option", "pure_option", "search_options", "wheel_argument"]
 
 
-
-def _existing_file(ctx: click.Context, param: click.Parameter, value: Any) -> Any:  # noqa: ANN401
+def _existing_file(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     """Refuse what is not there, in the words that scripts look for."""
     for path in value if isinstance(value, tuple) else (value,):
         if not path.exists():
@@ -69,6 +68,6 @@ def isa_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def pure_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Whether a wheel without compiled code is a success."""
-    return click.option(
-        "--allow-pure-python-wheel", is_flag=True, help="Succeed on wheels without compiled code."
-    )(function)
+    return click.option("--allow-pure-python-wheel", is_flag=True, help="Succeed on wheels without compiled code.")(
+        function
+    )

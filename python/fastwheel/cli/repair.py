@@ -11,7 +11,7 @@ from fastwheel.cli.options import isa_option, pure_option, search_options, wheel
 from fastwheel.cli.root import Session, Verb, note, verbose_option
 
 if TYPE_CHECKING:
-    from fastwheel.repair import Repaired
+    from fastwheel._repair import Repaired
 
 __all__ = ["repair"]
 
@@ -80,7 +80,7 @@ def repair(
     ldpaths: str | None,
 ) -> int:
     """Graft the external libraries of wheels and give them portable tags."""
-    from fastwheel.repair import repair as run
+    from fastwheel._repair import repair as run
     from fastwheel.report.text import plan_text, repair_text
 
     for path in wheel_file:

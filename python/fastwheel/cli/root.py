@@ -30,16 +30,16 @@ class Session:
 class _Verbs(click.Group):
     """A group that knows its verbs by name and imports each from `fastwheel.cli.<verb>`."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+    def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _VERBS:
             return None
         command = getattr(import_module(f"fastwheel.cli.{cmd_name}"), cmd_name)
         return command if isinstance(command, click.Command) else None
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(_VERBS.items()))
 
@@ -69,14 +69,19 @@ def _lengthened(args: list[str], names: list[str], ctx: click.Context) -> list[s
     return result
 
 
-def _more_verbose(ctx: click.Context, param: click.Parameter, value: int) -> None:  # noqa: ARG001
+def _more_verbose(ctx: click.Context, param: click.Parameter, value: int) -> None:
     ctx.ensure_object(Session).verbose += value
 
 
 def verbose_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add -v, which may stand before or after the verb."""
     return click.option(
-        "-v", "--verbose", count=True, expose_value=False, callback=_more_verbose, help="Say more; repeat for more."
+        "-v",
+        "--verbose",
+        count=True,
+        expose_value=False,
+        callback=_more_verbose,
+        help="Say more; repeat for more.",
     )(function)
 
 
@@ -85,7 +90,7 @@ def note(message: str, kind: str = "note") -> None:
     click.echo(f"{kind}: {message}", err=True)
 
 
-def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001, FBT001
+def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
         from fastwheel import __version__, engine
 
@@ -95,7 +100,13 @@ def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:  
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
-    "-V", "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
+    "-V",
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Show the version.",
 )
 @verbose_option
 @click.pass_context

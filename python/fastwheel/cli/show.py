@@ -37,7 +37,7 @@ def show(
     ldpaths: str | None,
 ) -> int:
     """Say which platform tags hold for a wheel, and what it leans on."""
-    from fastwheel.audit import audit
+    from fastwheel._audit import audit
     from fastwheel.report.json import show_document
     from fastwheel.report.text import show_text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastwheel.policy.match import is_loader
+from fastwheel.policy.arch import is_loader
 
 if TYPE_CHECKING:
     from fastwheel.verdict import Findings, Verdict
@@ -29,9 +29,7 @@ def show_document(verdict: Verdict) -> dict[str, object]:
         "ucs2": verdict.ucs2,
         "unsupported_isa": verdict.machine.priority == 0,
         "versioned_symbols": {
-            library: list(versions)
-            for library, versions in verdict.of(verdict.symbols).needs
-            if not is_loader(library)
+            library: list(versions) for library, versions in verdict.of(verdict.symbols).needs if not is_loader(library)
         },
         "external_libs": {reference.soname: reference.path for reference in best.references},
         "policy_upgrades": {

@@ -9,9 +9,9 @@ from fastwheel.errors import escape
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from fastwheel._repair import Repaired
     from fastwheel.errors import FastwheelError
     from fastwheel.plan import Plan
-    from fastwheel.repair import Repaired
     from fastwheel.verdict import Findings, Verdict
 
 __all__ = ["error_block", "plan_text", "repair_text", "show_text", "size_text"]
@@ -27,11 +27,11 @@ def error_block(error: FastwheelError) -> str:
 
 def show_text(verdict: Verdict, *, verbose: bool = False) -> str:
     """Return what `fastwheel show` prints: the tag that holds, why not a better one, and what would be grafted."""
-    parts = [
-        f'{escape(verdict.wheel)} is consistent with the following platform tag: "{verdict.overall.name}".'
-    ]
+    parts = [f'{escape(verdict.wheel)} is consistent with the following platform tag: "{verdict.overall.name}".']
     if verdict.pyfpe:
-        parts.append("It uses PyFPE_jbuf, which few builds of Python have: no manylinux or musllinux tag allows that (PEP 513).")
+        parts.append(
+            "It uses PyFPE_jbuf, which few builds of Python have: no manylinux or musllinux tag allows that (PEP 513)."
+        )
     if verdict.ucs2:
         parts.append("It was compiled for a narrow-unicode (UCS2) Python: no manylinux tag allows that.")
     if verdict.machine.priority == 0:
@@ -58,7 +58,9 @@ def _external_libraries(verdict: Verdict) -> str:
     lines = ["It needs these external shared libraries:"]
     for reference in references:
         path = "not found" if reference.path is None else escape(reference.path)
-        lines.append(f"  {escape(reference.soname):<{width}}  {path}  (needed by {escape(_short(reference.needed_by))})")
+        lines.append(
+            f"  {escape(reference.soname):<{width}}  {path}  (needed by {escape(_short(reference.needed_by))})"
+        )
     return "\n".join(lines)
 
 

@@ -1,9 +1,9 @@
 """Facts, graph and policies ▶ Verdict: which platform tags hold for a wheel, and what stands in the way.
 
-    >>> import fastwheel
-    >>> verdict = fastwheel.audit("pkg-1.0-cp312-cp312-linux_x86_64.whl")  # doctest: +SKIP
-    >>> verdict.overall.name, [r.soname for r in verdict.references]  # doctest: +SKIP
-    ('linux_x86_64', ['libfoo.so.3'])
+>>> import fastwheel
+>>> verdict = fastwheel.audit("pkg-1.0-cp312-cp312-linux_x86_64.whl")  # doctest: +SKIP
+>>> verdict.overall.name, [r.soname for r in verdict.references]  # doctest: +SKIP
+('linux_x86_64', ['libfoo.so.3'])
 """
 
 from __future__ import annotations
@@ -12,17 +12,16 @@ import os
 from typing import TYPE_CHECKING
 
 from fastwheel.errors import FastwheelError, escape
-from fastwheel.policy.arch import Arch, Libc, arch_from_tags, isa_level, libc_from_tags
-from fastwheel.policy.match import is_loader, offending
-from fastwheel.survey import is_libpython, survey
+from fastwheel.policy.arch import Arch, Libc, arch_from_tags, is_loader, isa_level, libc_from_tags
+from fastwheel.policy.match import allowed, best, blacklisted, is_libpython, merge_needs, needs_of, offending
+from fastwheel.survey import survey
 from fastwheel.verdict import Findings, Options, Reference, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from fastwheel.deps.graph import Edge, Graph
-    from fastwheel.elf.model import Facts
-    from fastwheel.policy.model import Policy
+    from fastwheel.policy.tables import Policy
     from fastwheel.survey import Survey, Unit
     from fastwheel.wheel.archive import Limits
     from fastwheel.wheel.wheel import Wheel
@@ -81,7 +80,7 @@ def examine(wheel: Wheel, options: Options, *, digest: bool = False) -> Verdict:
     if purelib:
         raise FastwheelError(
             f"the wheel holds shared libraries in its purelib folder: {', '.join(map(escape, purelib))}",
-            code="FW602",
+            code="FW610",
             hint="a wheel with compiled code has to install into platlib: build it as a platform wheel",
         )
     if not found.units or found.arch is None:
@@ -114,7 +113,7 @@ def _not_a_platform_wheel(wheel: Wheel, found: Survey) -> FastwheelError:
         what = ", ".join(f"{escape(name)} ({reason})" for name, reason in found.ignored)
         return FastwheelError(
             f"{escape(wheel.path.name)} holds no ELF file for its platform, only {what}",
-            code="FW601",
+            code="FW609",
             hint="give the wheel the tag of the machine that its libraries were built for",
         )
     return FastwheelError(
@@ -159,12 +158,7 @@ class _Audit:
         return build_graph(members, search, opaque=self._opaque)
 
     def _opaque(self, soname: str) -> bool:
-        return (
-            soname in self.everywhere
-            or is_loader(soname)
-            or is_libpython(soname)
-            or self._is_excluded(soname, None)
-        )
+        return soname in self.everywhere or is_loader(soname) or is_libpython(soname) or self._is_excluded(soname, None)
 
     def _is_excluded(self, soname: str, real: str | None) -> bool:
         """Whether an `exclude` pattern matches the soname or the real path; remembers which patterns did."""
@@ -212,7 +206,7 @@ class _Audit:
 
     def _is_allowed(self, edge: Edge, policy: Policy) -> bool:
         needed = edge.needed
-        if needed in policy.allowlist or is_loader(needed):
+        if allowed(policy, needed):
             return True
         real = None
         if edge.target is not None:
@@ -227,7 +221,7 @@ class _Audit:
     def verdict(self) -> Verdict:
         """Weigh everything that was found."""
         units = [unit.path for unit in self.found.units]
-        own_needs = _needs(unit.facts for unit in self.found.units)
+        own_needs = merge_needs(needs_of(unit.facts) for unit in self.found.units)
         findings: list[Findings] = []
         by_allowlist: dict[frozenset[str], tuple[tuple[Reference, ...], list[str]]] = {}
         for policy in self.policies:
@@ -244,19 +238,13 @@ class _Audit:
         clean = [f.policy for f in findings if not f.blacklisted]
         graft = self._graft_policy(findings)
         grafted = {key for _, keys in by_allowlist.values() for key in keys}
-        levels = [(unit.path, isa_level(unit.facts)) for unit in self.found.units]
-        levels += [(key, isa_level(self.graph.objects[key].facts)) for key in sorted(grafted)]
-        machine = self._machine_policy(levels, top, linux) if self.options.isa_check else top
+        machine = self._machine_policy((*units, *sorted(grafted)), top, linux) if self.options.isa_check else top
         ucs2 = any(unit.python == 2 and _has_ucs2(unit) for unit in self.found.units)
         pyfpe = any(unit.python and _has_pyfpe(unit) for unit in self.found.units)
         python = linux if ucs2 or pyfpe else top
-        overall = min(
-            (symbols, without[0], clean[0], machine, python), key=lambda policy: policy.priority
-        )
+        overall = min((symbols, without[0], clean[0], machine, python), key=lambda policy: policy.priority)
         unused = tuple(p for p in self.options.exclude if p not in self.excludes_used)
-        self.notes += [
-            f"--exclude {escape(pattern)} matched no library" for pattern in unused
-        ]
+        self.notes += [f"--exclude {escape(pattern)} matched no library" for pattern in unused]
         stack = tuple(u.path for u in self.found.units if _asks_for_executable_stack(u))
         self.notes += [f"{escape(path)} asks for an executable stack: glibc 2.41 refuses to load it" for path in stack]
         return Verdict(
@@ -296,37 +284,27 @@ class _Audit:
         self,
         policy: Policy,
         units: Sequence[str],
-        own_needs: Mapping[str, set[str]],
+        own_needs: Mapping[str, frozenset[str]],
         references: tuple[Reference, ...],
         grafts: Sequence[str],
     ) -> Findings:
-        needs = {library: set(versions) for library, versions in own_needs.items()}
-        blacklisted: dict[str, set[str]] = {}
-        for library, versions in _needs(self.graph.objects[key].facts for key in grafts).items():
-            needs.setdefault(library, set()).update(versions)
+        objects = self.graph.objects
+        needs = merge_needs((own_needs, *(needs_of(objects[key].facts) for key in grafts)))
+        forbidden: dict[str, set[str]] = {}
         if policy.blacklist:
             for key in (*units, *grafts):
-                facts = self.graph.objects[key].facts
-                for library in facts.needed:
-                    forbidden = policy.blacklist.get(library)
-                    if forbidden:
-                        used = forbidden.intersection(facts.undefined)
-                        if used:
-                            blacklisted.setdefault(library, set()).update(used)
-        return Findings(policy, references, _frozen(blacklisted), _frozen(needs), offending(policy, needs))
+                facts = objects[key].facts
+                for library, symbols in blacklisted(policy, facts.needed, facts.undefined).items():
+                    forbidden.setdefault(library, set()).update(symbols)
+        return Findings(policy, references, _frozen(forbidden), _frozen(needs), offending(policy, needs))
 
     def _symbols_policy(self, findings: Sequence[Findings]) -> Policy:
         """The best policy P whose symbols, those of the grafts that P asks for included, some policy ≤ P promises."""
-        best = findings[-1].policy
+        reached = findings[-1].policy
         for index, finding in enumerate(findings[:-1]):
-            needs = {library: set(versions) for library, versions in finding.needs}
-            for candidate in findings[index:]:
-                if candidate.policy.priority <= best.priority:
-                    break
-                if not offending(candidate.policy, needs):
-                    best = candidate.policy
-                    break
-        return best
+            candidate = best(self.policies[index:], dict(finding.needs))
+            reached = max(reached, candidate, key=lambda policy: policy.priority)
+        return reached
 
     def _graft_policy(self, findings: Sequence[Findings]) -> Policy:
         """The best policy that needs no more grafts than the one aimed at (any, for "auto")."""
@@ -335,32 +313,19 @@ class _Audit:
         count = min((len(f.references) for f in aimed or real), default=0)
         return next(f.policy for f in findings if len(f.references) <= count)
 
-    def _machine_policy(
-        self, levels: Sequence[tuple[str, Arch | None]], top: Policy, linux: Policy
-    ) -> Policy:
+    def _machine_policy(self, keys: Iterable[str], top: Policy, linux: Policy) -> Policy:
         """The best policy by instruction sets: a library that a policy allows need not be grafted under it."""
-        arch = top.arch
         result = top
-        for key, level in levels:
-            if level is None or arch.includes(level):
+        for key in keys:
+            item = self.graph.objects[key]
+            level = isa_level(item.facts)
+            if level <= 1:
                 continue
-            self.notes.append(f"{escape(key)} needs the {level.value} instruction set, beyond {arch.value}")
-            soname = None if self.graph.objects[key].origin == "wheel" else self._soname_of(key)
-            allowed = next((p for p in self.policies if soname is not None and soname in p.allowlist), linux)
-            result = min(result, allowed, key=lambda policy: policy.priority)
+            self.notes.append(f"{escape(key)} needs the instruction set {top.arch.value}_v{level}")
+            soname = item.facts.soname if item.origin == "system" else None
+            usable = next((p for p in self.policies if soname is not None and soname in p.allowlist), linux)
+            result = min(result, usable, key=lambda policy: policy.priority)
         return result
-
-    def _soname_of(self, key: str) -> str | None:
-        return self.graph.objects[key].facts.soname
-
-
-def _needs(all_facts: Iterable[Facts]) -> dict[str, set[str]]:
-    """The versions that a set of files needs, by library; weak ones count, as the loader warns of them too."""
-    needs: dict[str, set[str]] = {}
-    for facts in all_facts:
-        for need in facts.version_needs:
-            needs.setdefault(need.file, set()).update(version.name for version in need.versions)
-    return needs
 
 
 def _frozen(mapping: Mapping[str, Iterable[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:

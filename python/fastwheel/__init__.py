@@ -1,0 +1,46 @@
+"""Repairs Linux wheels: finds external shared libraries, grafts them, rewrites ELF files and tags, proves the result.
+
+    >>> import fastwheel
+    >>> verdict = fastwheel.audit("pkg-1.0-cp312-cp312-linux_x86_64.whl")  # doctest: +SKIP
+    >>> fastwheel.repair("pkg-1.0-cp312-cp312-linux_x86_64.whl", "wheelhouse").path  # doctest: +SKIP
+    PosixPath('wheelhouse/pkg-1.0-cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64.whl')
+
+`fastwheel.elf` reads and edits single ELF files. Everything raises `FastwheelError` and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastwheel.errors import FastwheelError
+
+if TYPE_CHECKING:
+    from fastwheel._audit import audit
+    from fastwheel._repair import Repaired, repair
+    from fastwheel.verdict import Verdict
+
+__all__ = ["FastwheelError", "Repaired", "Verdict", "__version__", "audit", "repair"]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "audit": "fastwheel._audit",
+    "repair": "fastwheel._repair",
+    "Repaired": "fastwheel._repair",
+    "Verdict": "fastwheel.verdict",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import the public functions on first use, so that `import fastwheel` and the command line start quickly."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fastwheel' has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,209 @@
+"""Plan ▶ output wheel, atomically: written once beside its final place, proved, then renamed.
+
+>>> import fastwheel
+>>> done = fastwheel.repair("pkg-1.0-cp312-cp312-linux_x86_64.whl", "wheelhouse")  # doctest: +SKIP
+>>> done.path.name, [graft.name for graft in done.plan.grafts]  # doctest: +SKIP
+('pkg-1.0-cp312-cp312-manylinux_2_17_x86_64.manylinux2014_x86_64.whl', ['libfoo-01234567.so.3.0.1'])
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastwheel._audit import examine
+from fastwheel.errors import FastwheelError, escape
+from fastwheel.plan import Plan, PlanOptions, choose_policy, make_plan, sources_of
+from fastwheel.verdict import Options, Verdict
+from fastwheel.wheel.archive import Limits
+from fastwheel.wheel.wheel import Wheel
+from fastwheel.wheel.writer import copy_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+__all__ = ["Repaired", "repair"]
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What a repair did.
+
+    Attributes:
+        wheel: the input.
+        path: the output; None after a dry run.
+        plan: what was done; None for a pure Python wheel.
+        verdict: what was found in the input; None for a pure Python wheel.
+        changed: whether the output's bytes differ from the input's.
+        size_before: of the input, bytes.
+        size_after: of the output, bytes; of the input after a dry run.
+        notes: what the user should know.
+    """
+
+    wheel: Path
+    path: Path | None
+    plan: Plan | None
+    verdict: Verdict | None
+    changed: bool
+    size_before: int
+    size_after: int
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain data for JSON."""
+        return {
+            "wheel": str(self.wheel),
+            "path": None if self.path is None else str(self.path),
+            "plan": None if self.plan is None else self.plan.to_dict(),
+            "changed": self.changed,
+            "size_before": self.size_before,
+            "size_after": self.size_after,
+            "notes": list(self.notes),
+        }
+
+
+def repair(
+    path: str | os.PathLike[str],
+    out_dir: str | os.PathLike[str] = "wheelhouse",
+    *,
+    plat: str = "auto",
+    only_plat: bool = False,
+    update_tags: bool = True,
+    lib_sdir: str = ".libs",
+    level: int = 6,
+    force_rpath: bool = False,
+    dry_run: bool = False,
+    isa_check: bool = True,
+    allow_pure: bool = False,
+    exclude: Sequence[str] = (),
+    ldpaths: str | None = None,
+    lib_paths: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+    limits: Limits | None = None,
+    jobs: int = 0,
+) -> Repaired:
+    """Repair the wheel at `path` into the folder `out_dir`, which is made if need be.
+
+    The output appears under its name only once it is whole and proved; on any error nothing is left behind, and the
+    input is never changed. A wheel that needs nothing is copied byte for byte.
+
+    Args:
+        path: the wheel.
+        out_dir: where the output goes.
+        plat: "auto", or the platform tag to reach.
+        only_plat: do not add a better tag than `plat`.
+        update_tags: whether to change the file name and WHEEL.
+        lib_sdir: the folder of grafts is the project's name with this behind it.
+        level: of deflate, 0 to 9.
+        force_rpath: write DT_RPATH instead of DT_RUNPATH.
+        dry_run: decide everything, write nothing.
+        isa_check: whether instruction sets beyond the baseline count.
+        allow_pure: copy a wheel without compiled code instead of refusing it.
+        exclude: glob patterns of sonames or real paths that are never grafted.
+        ldpaths: folders that replace ld.so.conf and LD_LIBRARY_PATH.
+        lib_paths: folders that are searched before all others.
+        environ: the environment to read SOURCE_DATE_EPOCH, LD_LIBRARY_PATH and its kin from; None is this process's.
+        limits: bounds on what an archive may claim.
+        jobs: threads; 0 is one per processor.
+
+    Raises:
+        FastwheelError: the wheel cannot be repaired; `code` says why (`docs/errors.md`).
+    """
+    source, folder = Path(path), Path(out_dir)
+    environment = os.environ if environ is None else environ
+    options = Options(plat, tuple(exclude), ldpaths, tuple(lib_paths), isa_check, environment, jobs)
+    planning = PlanOptions(plat, only_plat, update_tags, lib_sdir, force_rpath)
+    with Wheel.open(source, limits or Limits()) as wheel:
+        job = _Job(wheel, source, folder, options, planning, level, dry_run, environment)
+        try:
+            return job.run()
+        except FastwheelError as error:
+            if error.code == "FW600" and allow_pure:
+                return job.copy_pure()
+            raise
+
+
+class _Job:
+    """One repair, step by step."""
+
+    def __init__(
+        self,
+        wheel: Wheel,
+        source: Path,
+        folder: Path,
+        options: Options,
+        planning: PlanOptions,
+        level: int,
+        dry_run: bool,
+        environ: Mapping[str, str],
+    ) -> None:
+        self.wheel = wheel
+        self.source = source
+        self.folder = folder
+        self.options = options
+        self.planning = planning
+        self.level = level
+        self.dry_run = dry_run
+        self.environ = environ
+        self.size = os.fstat(wheel.archive.fd).st_size
+
+    def run(self) -> Repaired:
+        """Audit, plan, write, prove."""
+        verdict = examine(self.wheel, self.options, digest=True)
+        record_notes = self._check_record(verdict)
+        plan = self._plan(verdict)
+        notes = (*verdict.notes, *record_notes, *plan.notes)
+        filename = self.wheel.filename
+        info = self.wheel.info
+        if self.planning.update_tags:
+            filename = filename.with_platforms(plan.tags)
+            info = info.with_tags(filename)
+        target = self.folder / filename.name
+        rewritten = bool(plan.grafts or plan.patches or record_notes or info != self.wheel.info)
+        if self.dry_run:
+            return Repaired(self.source, None, plan, verdict, rewritten, self.size, self.size, notes)
+        _make_folder(self.folder)
+        if rewritten:
+            self._write(target, verdict, plan, info)
+        else:
+            copy_wheel(self.wheel.archive, target)
+        return Repaired(self.source, target, plan, verdict, rewritten, self.size, target.stat().st_size, notes)
+
+    def copy_pure(self) -> Repaired:
+        """Copy the wheel as it is."""
+        target = None
+        if not self.dry_run:
+            _make_folder(self.folder)
+            target = self.folder / self.source.name
+            copy_wheel(self.wheel.archive, target)
+        return Repaired(self.source, target, None, None, False, self.size, self.size, self.wheel.warnings)
+
+    def _check_record(self, verdict: Verdict) -> tuple[str, ...]:
+        """Refuse content that contradicts its hash in RECORD; what RECORD merely lacks is mended by writing it anew."""
+        notes = []
+        for problem in self.wheel.check_record(verdict.survey.digests):
+            if problem.kind == "hash":
+                raise FastwheelError(
+                    f"{escape(self.source.name)}: {problem.message}",
+                    code="FW208",
+                    hint="the wheel was changed after it was made: build or download it again",
+                )
+            notes.append(f"RECORD is rewritten: {problem.message}")
+        return tuple(notes)
+
+    def _plan(self, verdict: Verdict) -> Plan:
+        path = str(self.source)
+        policy, _ = choose_policy(verdict, self.planning, path)
+        sources = [reference.path for reference in sources_of(verdict, policy) if reference.path is not None]
+        digests = dict(zip(sources, _hash_files(sources), strict=True))
+        return make_plan(
+            verdict,
+            self.planning,
+            path=path,
+            project=self.wheel.filename.project,
+            old_tags=self.wheel.filename.platform_tags,
+            digests=digests,
+        )
