@@ -19,6 +19,7 @@ class Version:
         name: such as `GLIBC_2.17`.
         index: `vna_other`, the number that `.gnu.version` uses for it.
         weak: VER_FLG_WEAK: the loader does not insist on it.
+
     """
 
     name: str
@@ -28,7 +29,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class VersionNeed:
-    """The versions needed from one library (`Elfxx_Verneed`): `file` is vn_file, normally a DT_NEEDED name."""
+    """The versions needed from one library (`Elfxx_Verneed`); `file` is vn_file, normally a DT_NEEDED."""
 
     file: str
     versions: tuple[Version, ...]
@@ -44,6 +45,7 @@ class VersionDefinition:
         base: VER_FLG_BASE: names the file, not a version.
         weak: VER_FLG_WEAK.
         parents: the versions that it inherits from.
+
     """
 
     name: str
@@ -68,7 +70,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the loader would learn of one ELF file: from the program headers and PT_DYNAMIC, never from sections.
+    """What the loader would learn of one ELF file: from program headers and PT_DYNAMIC, never sections.
 
     Attributes:
         bits: 32 or 64 (EI_CLASS).
@@ -91,13 +93,14 @@ class Facts:
         stack_flags: p_flags of PT_GNU_STACK, or None where there is none (the kernel's default then).
         version_needs: `.gnu.version_r`, through DT_VERNEED.
         version_definitions: `.gnu.version_d`, through DT_VERDEF.
-        undefined: the names of undefined dynamic symbols of binding other than STB_WEAK or STB_LOCAL, in table order, without
-            duplicates.
+        undefined: the names of undefined dynamic symbols of binding other than STB_WEAK or STB_LOCAL, in
+            table order, without duplicates.
         undefined_weak: the same for STB_WEAK.
-        init_functions: defined, non-local dynamic symbols of type STT_FUNC whose names begin with `PyInit`, `PyModExport_`,
-            `init` or `_cffi_pypyinit_`: they tell a Python extension module.
+        init_functions: defined, non-local dynamic symbols of type STT_FUNC whose names begin with `PyInit`,
+            `PyModExport_`, `init` or `_cffi_pypyinit_`: they tell a Python extension module.
         build_id: NT_GNU_BUILD_ID from a PT_NOTE, as lower-case hex, or None.
         x86_isa_needed: GNU_PROPERTY_X86_ISA_1_NEEDED from PT_GNU_PROPERTY or PT_NOTE (0 if absent).
+
     """
 
     bits: int
@@ -139,9 +142,11 @@ class Symbol:
         binding: STB_* (0 local, 1 global, 2 weak).
         visibility: STV_*.
         section: st_shndx; 0 is undefined.
-        version: of an undefined symbol the version needed, of a defined one the version defined; None if unversioned.
+        version: of an undefined symbol the version needed, of a defined one the version defined; None if
+            unversioned.
         version_file: of an undefined symbol the vn_file that the version is asked of; else None.
         hidden: VERSYM_HIDDEN: not the default version (`@` and not `@@`).
+
     """
 
     name: str
@@ -172,6 +177,7 @@ class Edit:
         remove_needed: names to drop from DT_NEEDED.
         add_needed: names to append to DT_NEEDED, unless there already.
         drop_versions: allow `remove_needed` to unlink the version-need record of a removed library.
+
     """
 
     soname: str | None = None
