@@ -1,0 +1,424 @@
+"""The table of members of a zip archive: found, cross-checked and laid end to end, without leniency.
+
+Two readers of one wheel must not see two sets of files. So the end record must be the only one and end the file, the
+central directory must lie directly before it, each local header must say what its central entry says, and members must
+fill the file from its first byte to the central directory: no byte belongs to nobody. (PyPI and uv ask for the same.)
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+
+from fastwheel.errors import FastwheelError
+from fastwheel.wheel import zipformat as z
+from fastwheel.wheel.names import LONGEST, name_fault, shown
+
+if TYPE_CHECKING:
+    from fastwheel.wheel.archive import Limits
+
+__all__ = ["Table", "fail", "limit", "read_exactly", "read_table"]
+
+#: Bits of the general purpose flags that mean encryption: of the data, strong, of the directory.
+_ENCRYPTED: Final = 0x0001 | 0x0040 | 0x2000
+_PATCH_DATA: Final = 0x0020
+#: What the two headers must agree on: all but the bits that tell the compressor's effort.
+_COMPARED_FLAGS: Final = 0xFFFF & ~0x0006
+#: Deflate can't expand more than 1032 times.
+_DEFLATE_LIMIT: Final = 1032
+_PAGE: Final = 4096
+
+
+class Table(NamedTuple):
+    """The members in the order of the central directory, and what is odd but accepted."""
+
+    members: tuple[z.Member, ...]
+    warnings: tuple[str, ...]
+
+
+class _End(NamedTuple):
+    offset: int  # of the central directory, bytes
+    size: int  # of the central directory, bytes
+    members: int  # the number of its entries
+
+
+class _Entry(NamedTuple):
+    name: str
+    raw_name: bytes
+    flags: int
+    method: int
+    dos_time: int
+    crc: int
+    compressed_size: int
+    size: int
+    external_attr: int
+    create_system: int
+    offset: int
+    comparable: bytes  # the bytes that a local header repeats: flags … name length
+
+
+def fail(code: str, where: str, message: str, hint: str | None = None) -> NoReturn:
+    """Raise the error of this layer; `where` is the printable name of the archive."""
+    raise FastwheelError(f"{where}: {message}", code=code, hint=hint)
+
+
+def limit(where: str, message: str, name: str) -> NoReturn:
+    """Raise the error for a limit, `name` being the attribute of `Limits` that would have to be raised."""
+    fail("FW113", where, message, f"if you trust this wheel, raise the limit '{name}'")
+
+
+def read_exactly(fd: int, length: int, offset: int, where: str) -> bytes:
+    """Return `length` bytes at `offset`.
+
+    Raises:
+        FastwheelError: FW700 the file cannot be read; FW101 it ends before.
+    """
+    try:
+        data = os.pread(fd, length, offset)
+        while len(data) < length:
+            more = os.pread(fd, length - len(data), offset + len(data))
+            if not more:
+                fail("FW101", where, f"the file ends before byte {offset + length}", "is the file complete?")
+            data += more
+    except OSError as error:
+        fail("FW700", where, f"cannot be read: {error.strerror}")
+    return data
+
+
+def read_table(fd: int, size: int, where: str, limits: Limits) -> Table:
+    """Read and check the members of the archive on `fd`, which is `size` bytes long.
+
+    Raises:
+        FastwheelError: FW1xx, as `fastwheel.errors.CODES` lists them.
+    """
+    end = _read_end(fd, size, where)
+    if end.members > limits.members:
+        limit(where, f"{end.members} members are more than the allowed {limits.members}", "members")
+    if end.size > 1024 * limits.members:
+        limit(where, f"a table of members of {end.size} bytes is larger than allowed", "members")
+    warnings: list[str] = []
+    entries = _read_entries(read_exactly(fd, end.size, end.offset, where), end, where, warnings)
+    _check_limits(entries, size, where, limits)
+    return Table(_lay_out(fd, entries, end, where), tuple(warnings))
+
+
+def _read_end(fd: int, size: int, where: str) -> _End:
+    tail_length = min(size, z.END.size + z.MAX16)
+    tail = read_exactly(fd, tail_length, size - tail_length, where)
+    # The end record is the one whose comment ends with the file; any other signature lies in a member or is a trick.
+    found = []
+    at = tail.find(z.END_SIGNATURE)
+    while at >= 0:
+        if at + 22 <= len(tail) and at + 22 + int.from_bytes(tail[at + 20 : at + 22], "little") == len(tail):
+            found.append(at)
+        at = tail.find(z.END_SIGNATURE, at + 1)
+    if not found:
+        _no_end(fd, size, tail, where)
+    if len(found) > 1 or z.END_SIGNATURE in tail[found[0] + 4 :]:
+        fail("FW103", where, "the archive has several end records")
+    at = found[0]
+    _, disk, directory_disk, on_disk, count, directory_size, offset, _ = z.END.unpack_from(tail, at)
+    record = size - tail_length + at
+    end64 = _read_end64(fd, record, where)
+    if end64 is not None:
+        narrow, wide = (count, directory_size, offset), (end64.members, end64.size, end64.offset)
+        for low, high, full in zip(narrow, wide, (z.MAX16, z.MAX32, z.MAX32), strict=True):
+            if low not in (full, high):
+                fail("FW103", where, "the end record and the zip64 end record disagree")
+        on_disk = count if on_disk == z.MAX16 else on_disk
+        count, directory_size, offset = wide
+        record -= z.LOCATOR.size + z.END64.size
+        disks = {disk, directory_disk} - {0, z.MAX16}
+    else:
+        disks = {disk, directory_disk} - {0}
+        if on_disk != count:
+            fail("FW103", where, "the end record gives two numbers of members")
+    if disks:
+        fail("FW103", where, "the archive is split over several files")
+    if offset + directory_size != record:
+        hint = "something was put before or after the archive" if offset + directory_size < record else None
+        fail("FW103", where, "the central directory is not where the end record says", hint)
+    if count * z.CENTRAL.size > directory_size or (count == 0 and directory_size):
+        fail("FW103", where, f"the central directory cannot hold the {count} members of the end record")
+    return _End(offset, directory_size, count)
+
+
+def _no_end(fd: int, size: int, tail: bytes, where: str) -> NoReturn:
+    """Say what is wrong with a file that does not end with an end record."""
+    if size == 0:
+        fail("FW100", where, "the file is empty")
+    zip_like = read_exactly(fd, min(size, 4), 0, where) in (z.LOCAL_SIGNATURE, z.END_SIGNATURE)
+    last = tail.rfind(z.END_SIGNATURE)
+    if last >= 0 and last + 22 <= len(tail):
+        stop = last + 22 + int.from_bytes(tail[last + 20 : last + 22], "little")
+        if stop < len(tail):
+            fail("FW102", where, f"{len(tail) - stop} bytes follow the end record of the archive")
+        fail("FW101", where, "the archive is truncated in its end record", "is the file complete?")
+    if zip_like:
+        fail("FW101", where, "the archive is truncated: it has no end record", "is the file complete?")
+    fail("FW100", where, "not a zip archive", "a wheel is a zip archive named *.whl")
+
+
+def _read_end64(fd: int, record: int, where: str) -> _End | None:
+    """Read the zip64 end record whose locator lies directly before the end record at `record`, if one does."""
+    at = record - z.LOCATOR.size
+    if at < 0:
+        return None
+    signature, disk, offset, disks = z.LOCATOR.unpack(read_exactly(fd, z.LOCATOR.size, at, where))
+    if signature != z.LOCATOR_SIGNATURE:
+        return None
+    if disk or disks > 1:
+        fail("FW103", where, "the archive is split over several files")
+    if offset != at - z.END64.size:
+        fail("FW103", where, "the zip64 end record is not where its locator says")
+    values = z.END64.unpack(read_exactly(fd, z.END64.size, offset, where))
+    signature, rest, _, _, disk, directory_disk, on_disk, count, directory_size, directory = values
+    if signature != z.END64_SIGNATURE or rest != z.END64.size - 12:
+        fail("FW103", where, "the zip64 end record is damaged")
+    if disk or directory_disk or on_disk != count:
+        fail("FW103", where, "the archive is split over several files")
+    return _End(directory, directory_size, count)
+
+
+def _read_entries(data: bytes, end: _End, where: str, warnings: list[str]) -> list[_Entry]:
+    entries: list[_Entry] = []
+    names: set[str] = set()
+    at = 0
+    unpack, fixed, total = z.CENTRAL.unpack_from, z.CENTRAL.size, len(data)
+    for _ in range(end.members):
+        if at + fixed > total:
+            fail("FW104", where, "the central directory ends in the middle of an entry")
+        (
+            signature, made_by, _, flags, method, time, date, crc, compressed_size, size,
+            name_length, extra_length, comment_length, disk, _, external_attr, offset,
+        ) = unpack(data, at)  # fmt: skip
+        name_end = at + fixed + name_length
+        stop = name_end + extra_length + comment_length
+        if signature != z.CENTRAL_SIGNATURE or stop > total:
+            fail("FW104", where, f"entry {len(entries) + 1} of the central directory is damaged")
+        raw_name = data[at + fixed : name_end]
+        name = _decode(raw_name, flags, where, warnings)
+        if extra_length:
+            fields = _extra(data[name_end : name_end + extra_length], name, where)
+            _check_unicode_name(fields, name, where)
+            if z.EXTRA_ZIP64 in fields or z.MAX32 in (compressed_size, size, offset):
+                wide = _zip64(fields.get(z.EXTRA_ZIP64), (size, compressed_size, offset), disk, name, where)
+                size, compressed_size, offset = wide
+                disk = 0
+        if name in names:
+            fail("FW107", where, f"'{shown(name)}' is in the archive twice")
+        names.add(name)
+        if disk:
+            fail("FW104", where, f"'{shown(name)}' claims to be in another file of a split archive")
+        entry = _Entry(
+            name, raw_name, flags, method, date << 16 | time, crc, compressed_size, size, external_attr, made_by >> 8,
+            offset, data[at + 8 : at + 30],
+        )  # fmt: skip
+        _check_entry(entry, end, where)
+        entries.append(entry)
+        at = stop
+    if at != total:
+        fail("FW104", where, "the central directory holds more than the members that the end record counts")
+    return entries
+
+
+def _decode(raw: bytes, flags: int, where: str, warnings: list[str]) -> str:
+    if len(raw) > LONGEST:
+        fail("FW108", where, f"a member's name has {len(raw)} bytes, no path can have more than {LONGEST}")
+    try:
+        name = raw.decode()
+    except UnicodeDecodeError:
+        fail("FW108", where, f"the name '{shown(raw.decode('latin-1'))}' of a member is not UTF-8")
+    if not flags & z.FLAG_UTF8 and not name.isascii():
+        warnings.append(f"the name '{shown(name)}' is UTF-8 but not marked as such")
+    reason = name_fault(name)
+    if reason is not None:
+        fail("FW108", where, f"the name '{shown(name)}' of a member {reason}")
+    return name
+
+
+def _extra(extra: bytes, name: str, where: str) -> dict[int, bytes]:
+    try:
+        return z.split_extra(extra)
+    except ValueError as error:
+        fail("FW104", where, f"'{shown(name)}': {error}")
+
+
+def _check_unicode_name(fields: dict[int, bytes], name: str, where: str) -> None:
+    """Refuse an Info-ZIP Unicode Path field that gives the member another name."""
+    field = fields.get(z.EXTRA_UNICODE_NAME)
+    if field is not None and (field[:1] != b"\x01" or field[5:] != name.encode()):
+        fail("FW105", where, f"the member '{shown(name)}' has a second, different name in an extra field")
+
+
+def _zip64(field: bytes | None, narrow: tuple[int, int, int], disk: int, name: str, where: str) -> tuple[int, int, int]:
+    """Return (size, compressed size, offset) with the 32-bit values that are full replaced by those of the field.
+
+    The field holds either just the replaced values, or all of them from the first on (some writers do), and then the
+    others must be equal to the narrow ones.
+    """
+    wanted = [value == z.MAX32 for value in narrow]
+    if field is None:
+        return narrow
+    extra_disk = 4 if disk == z.MAX16 else 0
+    if len(field) == 8 * sum(wanted) + extra_disk:
+        values = iter([int.from_bytes(field[i : i + 8], "little") for i in range(0, 8 * sum(wanted), 8)])
+        size, compressed_size, offset = (next(values) if w else v for w, v in zip(wanted, narrow, strict=True))
+    elif len(field) in (8, 16, 24, 28) and not any(wanted[len(field) // 8 :]):
+        values_all = [int.from_bytes(field[i : i + 8], "little") for i in range(0, min(len(field), 24), 8)]
+        if any(not w and v != n for w, v, n in zip(wanted, values_all, narrow, strict=False)):
+            fail("FW104", where, f"'{shown(name)}' has two different sizes or offsets")
+        size, compressed_size, offset = (*values_all, *narrow[len(values_all) :])
+    else:
+        fail("FW104", where, f"'{shown(name)}' has a zip64 field of a wrong length")
+    if field[24:] and any(field[24:]):
+        fail("FW104", where, f"'{shown(name)}' claims to be in another file of a split archive")
+    return size, compressed_size, offset
+
+
+def _check_entry(entry: _Entry, end: _End, where: str) -> None:
+    """Refuse an entry that no sound wheel has, whatever its local header says."""
+    name, method, size, compressed = entry.name, entry.method, entry.size, entry.compressed_size
+    if entry.flags & _ENCRYPTED or method == 99:
+        fail("FW110", where, f"'{shown(name)}' is encrypted")
+    if entry.flags & _PATCH_DATA:
+        fail("FW111", where, f"'{shown(name)}' is stored as a patch")
+    if method not in (z.STORED, z.DEFLATED):
+        if method != z.ZSTD:
+            fail("FW111", where, f"'{shown(name)}' is compressed by method {method}, wheels use stored and deflate")
+        _check_zstd(name, where)
+    if entry.offset + z.LOCAL.size + len(entry.raw_name) + compressed > end.offset:
+        fail("FW104", where, f"'{shown(name)}' lies outside of the archive")
+    kind = entry.external_attr >> 16 & 0o170000
+    folder = name.endswith("/")
+    if kind and kind != (0o040000 if folder else 0o100000) and not (folder and kind == 0o100000):
+        word = {0o120000: "a symbolic link", 0o040000: "a folder"}.get(kind, "a special file")
+        fail("FW109", where, f"'{shown(name)}' is {word}, wheels hold regular files", "put a copy of the file there")
+    if folder and (size or entry.crc):
+        fail("FW109", where, f"the folder '{shown(name)}' has content")
+    if method == z.STORED and size != compressed:
+        fail("FW104", where, f"'{shown(name)}' is stored but has two different sizes")
+    if method == z.DEFLATED and size > _DEFLATE_LIMIT * compressed:
+        fail("FW112", where, f"'{shown(name)}' cannot inflate from {compressed} to {size} bytes")
+
+
+def _check_zstd(name: str, where: str) -> None:
+    try:
+        from importlib import import_module
+
+        import_module("compression.zstd")
+    except ImportError:
+        hint = "run fastwheel on Python 3.14 or newer, whose standard library reads it"
+        fail("FW111", where, f"'{shown(name)}' is compressed by zstd, which this Python cannot read", hint)
+
+
+def _check_limits(entries: list[_Entry], size: int, where: str, limits: Limits) -> None:
+    total = sum(entry.size for entry in entries)
+    if total > limits.total_size:
+        limit(where, f"the contents have {total} bytes, {limits.total_size} are allowed", "total_size")
+    floor, ratio = limits.ratio_floor, limits.ratio
+    if total > floor and total > ratio * size:
+        limit(where, f"the archive would inflate {total // size} times, {ratio} are allowed", "ratio")
+    if total > floor:
+        for entry in entries:
+            if entry.size > floor and entry.size > ratio * entry.compressed_size:
+                times = entry.size // max(entry.compressed_size, 1)
+                limit(where, f"'{shown(entry.name)}' would inflate {times} times, {ratio} are allowed", "ratio")
+
+
+def _lay_out(fd: int, entries: list[_Entry], end: _End, where: str) -> tuple[z.Member, ...]:
+    """Check the local headers in the order of the file, and that nothing lies between members."""
+    order = sorted(range(len(entries)), key=lambda i: entries[i].offset)
+    members: list[z.Member | None] = [None] * len(entries)
+    expected = 0  # where the next record has to begin
+    buffer, start = b"", 0
+    for rank, index in enumerate(order):
+        entry = entries[index]
+        at = entry.offset
+        if at != expected:
+            if at < expected:
+                fail("FW106", where, f"'{shown(entry.name)}' overlaps another member")
+            fail("FW102", where, f"{at - expected} bytes before '{shown(entry.name)}' belong to no member")
+        limit_ = entries[order[rank + 1]].offset if rank + 1 < len(order) else end.offset
+        fixed = at + z.LOCAL.size + len(entry.raw_name)
+        if fixed > start + len(buffer):
+            # Small members lie close together: one read brings several headers.
+            length = max(fixed - at, min(_PAGE, end.offset - at))
+            buffer, start = read_exactly(fd, length, at, where), at
+        head = buffer[at - start : fixed - start]
+        if head[6:28] == entry.comparable and head[30:] == entry.raw_name and not entry.flags & z.FLAG_DESCRIPTOR:
+            extra_length = int.from_bytes(head[28:30], "little")
+            version = int.from_bytes(head[4:6], "little")
+            bare = not extra_length and version == 20 and entry.flags in (0, z.FLAG_UTF8)
+        else:
+            extra_length, bare = -1, False
+        if not bare or head[:4] != z.LOCAL_SIGNATURE:
+            extra_length = _check_local(fd, entry, head, where)
+        data_offset = fixed + extra_length
+        data_end = data_offset + entry.compressed_size
+        if data_end > limit_:
+            fail("FW106", where, f"'{shown(entry.name)}' overlaps what follows it")
+        expected = data_end
+        if entry.flags & z.FLAG_DESCRIPTOR:
+            expected += _check_descriptor(fd, entry, data_end, limit_ - data_end, where)
+        plain = bare and bool(entry.flags & z.FLAG_UTF8) != entry.name.isascii()
+        plain = plain and z.to_dos(z.from_dos(entry.dos_time)) == entry.dos_time and entry.method != z.ZSTD
+        if plain and entry.name.endswith("/"):
+            plain = entry.method == z.STORED
+        members[index] = z.Member(
+            entry.name, entry.method, entry.flags, entry.crc, entry.compressed_size, entry.size, entry.external_attr,
+            entry.create_system, entry.dos_time, at, data_offset, expected, plain,
+        )  # fmt: skip
+    if expected != end.offset:
+        fail("FW102", where, f"{end.offset - expected} bytes before the central directory belong to no member")
+    return tuple(member for member in members if member is not None)
+
+
+def _check_local(fd: int, entry: _Entry, head: bytes, where: str) -> int:
+    """Compare a local header with its central entry, field by field; return the length of its extra fields."""
+
+    def differs(what: str) -> NoReturn:
+        fail("FW105", where, f"the two headers of '{shown(entry.name)}' disagree on its {what}")
+
+    signature, _, flags, method, _, _, crc, compressed, size, name_length, extra_length = z.LOCAL.unpack_from(head)
+    if signature != z.LOCAL_SIGNATURE:
+        fail("FW105", where, f"no member begins where the central directory puts '{shown(entry.name)}'")
+    if name_length != len(entry.raw_name) or head[z.LOCAL.size :] != entry.raw_name:
+        differs("name")
+    if method != entry.method:
+        differs("compression method")
+    if (flags ^ entry.flags) & _COMPARED_FLAGS:
+        differs("flags")
+    fields: dict[int, bytes] = {}
+    if extra_length:
+        extra = read_exactly(fd, extra_length, entry.offset + len(head), where)
+        fields = _extra(extra, entry.name, where)
+        _check_unicode_name(fields, entry.name, where)
+    if z.EXTRA_ZIP64 in fields:
+        size, compressed, _ = _zip64(fields[z.EXTRA_ZIP64], (size, compressed, 0), 0, entry.name, where)
+    streamed = bool(flags & z.FLAG_DESCRIPTOR)
+    for what, local, central in (
+        ("CRC", crc, entry.crc),
+        ("compressed size", compressed, entry.compressed_size),
+        ("size", size, entry.size),
+    ):
+        if local != central and not (streamed and local == 0):
+            differs(what)
+    return int(extra_length)
+
+
+def _check_descriptor(fd: int, entry: _Entry, at: int, room: int, where: str) -> int:
+    """Check the data descriptor that fills the `room` bytes after the data at `at`; return its length.
+
+    Its signature is optional and its sizes have 4 or 8 bytes: four lengths, so the room tells which it is.
+    """
+    if room in (12, 16, 20, 24):
+        data = read_exactly(fd, room, at, where)
+        signature = z.DESCRIPTOR_SIGNATURE if room in (16, 24) else b""
+        wide = 8 if room in (20, 24) else 4
+        want = signature + entry.crc.to_bytes(4, "little")
+        if max(entry.compressed_size, entry.size) >> (8 * wide) == 0:
+            want += entry.compressed_size.to_bytes(wide, "little") + entry.size.to_bytes(wide, "little")
+            if data == want:
+                return room
+    fail("FW105", where, f"the data descriptor of '{shown(entry.name)}' is missing, damaged or disagrees")

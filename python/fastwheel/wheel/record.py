@@ -1,0 +1,107 @@
+"""RECORD: the list of a wheel's files with their hashes and sizes (PEP 376, 427).
+
+The central directory says which files there are; RECORD is only compared with it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+
+from fastwheel.errors import FastwheelError
+from fastwheel.wheel.names import name_fault, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["STRONG", "Record", "Row", "format_record", "row"]
+
+#: Hash algorithms that RECORD may use, with the length of their digests in bytes ("sha256 or better").
+STRONG: Final = {"sha256": 32, "sha384": 48, "sha512": 64}
+
+
+class Row(NamedTuple):
+    """One row: `hash` is `algorithm=digest` in urlsafe base64 without padding, or ""; `size` is decimal, or ""."""
+
+    path: str
+    hash: str
+    size: str
+
+    @property
+    def digest(self) -> tuple[str, bytes] | None:
+        """The algorithm and the digest, or None where there is none that PEP 427 allows."""
+        algorithm, _, text = self.hash.partition("=")
+        try:
+            digest = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        except (Base64Error, ValueError):
+            return None
+        return (algorithm, digest) if len(digest) == STRONG.get(algorithm) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The rows of a RECORD file by path, in its order; `repeated` are paths that have a second, equal row."""
+
+    rows: Mapping[str, Row]
+    repeated: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, content: bytes) -> Record:
+        """Read a RECORD file.
+
+        Raises:
+            FastwheelError: FW206 it is not UTF-8, not CSV, or gives a file two different rows; FW207 it lists a path
+                that leaves the folder of installation.
+        """
+        try:
+            text = content.decode()
+        except UnicodeDecodeError:
+            _bad("RECORD is not UTF-8")
+        rows: dict[str, Row] = {}
+        repeated: list[str] = []
+        try:
+            for fields in csv.reader(io.StringIO(text, newline=""), strict=True):
+                if not fields:
+                    continue
+                if len(fields) != 3:
+                    _bad(f"RECORD has a row of {len(fields)} fields instead of 3: '{shown(','.join(fields))}'")
+                new = Row(*fields)
+                old = rows.setdefault(new.path, new)
+                if old is new:
+                    continue
+                if old != new:
+                    _bad(f"RECORD lists '{shown(new.path)}' twice, differently")
+                repeated.append(new.path)
+        except csv.Error as error:
+            _bad(f"RECORD is not CSV: {error}")
+        for path in rows:
+            reason = name_fault(path)
+            if reason is not None:
+                raise FastwheelError(f"RECORD lists '{shown(path)}', a path that {reason}", code="FW207")
+        return cls(rows, tuple(repeated))
+
+
+def row(path: str, sha256: bytes, size: int) -> Row:
+    """Return the row of a file whose content has this SHA-256 digest (32 bytes) and size (bytes)."""
+    return Row(path, "sha256=" + urlsafe_b64encode(sha256).rstrip(b"=").decode("ascii"), str(size))
+
+
+def format_record(rows: Iterable[tuple[str, str, str]], record_path: str) -> bytes:
+    """Return a RECORD file of these rows and, last, the bare one of RECORD itself.
+
+    >>> format_record([row("a,b.py", bytes(32), 7)], "p-1.dist-info/RECORD").splitlines()[-1]
+    b'p-1.dist-info/RECORD,,'
+    """
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerows(rows)
+    writer.writerow((record_path, "", ""))
+    return out.getvalue().encode()
+
+
+def _bad(message: str) -> NoReturn:
+    raise FastwheelError(message, code="FW206")
