@@ -67,6 +67,7 @@ CODES: Final[dict[str, CodeInfo]] = {
     "FW404": CodeInfo("version-need-in-use"),
     # 5xx: a dependency is missing or ambiguous
     "FW500": CodeInfo("library-not-found"),
+    "FW501": CodeInfo("no-dependencies"),
     # 6xx: the wheel does not fit the wanted platform
     "FW600": CodeInfo("not-a-platform-wheel"),
     "FW601": CodeInfo("mixed-libc"),

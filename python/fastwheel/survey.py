@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fastwheel import engine
 from fastwheel.errors import ElfError, FastwheelError, escape
 from fastwheel.policy.arch import Arch, Libc, arch_from_tags, arch_of, libc_from_tags, libc_of, machine_name
+from fastwheel.wheel.layout import SITE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +30,8 @@ class Unit:
 
     Attributes:
         member: its name in the archive.
-        path: where it lies once installed, relative to site-packages (`spec: install layout`).
+        path: where it lies once installed, relative to site-packages; below `<scripts>`, `<data>` or `<headers>` for
+            the schemes whose place only the installer knows.
         scheme: the install scheme: "platlib", "scripts", "data" or "headers".
         facts: what the loader would learn of it.
         python: 3 or 2 for a CPython extension module of that major version, else 0.
@@ -130,6 +132,8 @@ def _sort_out(
                 ignored.append((member.name, f"{own_libc.value} libc"))
                 continue
         scheme, path = wheel.layout.install_path(member.name)
+        if scheme != SITE:
+            path = f"<{scheme}>/{path}"
         units.append(Unit(member.name, path, scheme, facts, _python_module(member.name, facts)))
     notes += [f"ignoring {escape(name)}: {reason}" for name, reason in ignored]
     return Survey(tuple(units), tuple(ignored), arch, libc, digests, tuple(notes))

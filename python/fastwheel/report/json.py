@@ -1,4 +1,4 @@
-"""JSON documents. That of `show` has the fields of auditwheel's version-1 document, so that its readers need no change."""
+"""JSON documents; the one of `show` has the fields of auditwheel's version 1, so that its readers need no change."""
 
 from __future__ import annotations
 

@@ -1,0 +1,128 @@
+"""What a repair checks of its own output before anyone can see it; every failure is a fault of fastwheel.
+
+The temporary file is opened again by the reader that also judges foreign wheels. What was written anew is inflated and
+hashed; what was copied is compared, entry by entry, with the input whose content was hashed on reading.
+"""
+
+from __future__ import annotations
+
+from posixpath import basename, dirname, join
+from typing import TYPE_CHECKING
+
+from fastwheel import engine
+from fastwheel.errors import FastwheelError, escape
+from fastwheel.plan import inside
+from fastwheel.policy.match import allowed, is_libpython
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from fastwheel.elf.model import Facts
+    from fastwheel.policy.tables import Policy
+    from fastwheel.wheel.archive import Limits, Member
+    from fastwheel.wheel.filename import WheelFileName
+    from fastwheel.wheel.wheel import Wheel
+
+__all__ = ["prove"]
+
+
+def prove(
+    path: Path,
+    filename: WheelFileName,
+    before: Wheel,
+    digests: Mapping[str, bytes],
+    *,
+    elf_paths: frozenset[str],
+    policy: Policy,
+    excluded: Callable[[str], bool],
+    limits: Limits,
+) -> None:
+    """Check the wheel at `path`, which is to be named `filename`.
+
+    Args:
+        path: the temporary file.
+        filename: the name that it will bear.
+        before: the input, still open.
+        digests: SHA-256 of every member of the input, by name.
+        elf_paths: install paths of the ELF files whose needs must be met, grafts included.
+        policy: what the target is expected to provide.
+        excluded: whether the user took the provision of a soname upon himself.
+        limits: those of the input.
+
+    Raises:
+        FastwheelError: FW900, with what is wrong.
+    """
+    from fastwheel.wheel.wheel import Wheel
+
+    try:
+        with Wheel.open(path, limits, filename=filename.name) as after:
+            hashed, facts = _read_new(after, before, digests)
+            for problem in after.check_record(hashed):
+                _fault(problem.message)
+            if set(after.info.tags) != set(filename.tags):
+                _fault("the tags in WHEEL are not those of the file name")
+            _check_needs(after, facts, elf_paths, policy, excluded)
+    except FastwheelError as error:
+        if error.code == "FW900":
+            raise
+        _fault(error.message)
+
+
+def _fault(message: str) -> None:
+    raise FastwheelError(
+        f"the repaired wheel failed its proof and was not written: {message}",
+        code="FW900",
+        hint="this is a fault of fastwheel: please report it together with the wheel",
+    )
+
+
+def _read_new(after: Wheel, before: Wheel, digests: Mapping[str, bytes]) -> tuple[dict[str, bytes], dict[str, Facts]]:
+    """SHA-256 of every member of the output, and the facts of the ELF files that were written anew."""
+    hashed: dict[str, bytes] = {}
+    new: list[Member] = []
+    for member in after.archive.members:
+        if member.is_dir:
+            continue
+        old = before.archive.names.get(member.name)
+        if old is not None and _content_key(old) == _content_key(member) and member.name in digests:
+            hashed[member.name] = digests[member.name]
+        else:
+            new.append(member)
+    facts: dict[str, Facts] = {}
+    spans = [after.archive.span(member) for member in new]
+    for member, result in zip(new, engine.scan(after.archive.fd, spans, digest=True), strict=True):
+        if result.fault is not None or result.error is not None:
+            _fault(f"{escape(member.name)} cannot be read back")
+        if result.sha256 is not None:
+            hashed[member.name] = result.sha256
+        if result.facts is not None:
+            facts[after.layout.install_path(member.name).path] = result.facts
+    return hashed, facts
+
+
+def _content_key(member: Member) -> tuple[int, int, int, int]:
+    return member.method, member.crc, member.compressed_size, member.size
+
+
+def _check_needs(
+    after: Wheel,
+    facts: Mapping[str, Facts],
+    elf_paths: frozenset[str],
+    policy: Policy,
+    excluded: Callable[[str], bool],
+) -> None:
+    """Every DT_NEEDED of an edited file lies where its own search path leads, or is the target's to provide."""
+    site = after.layout.site
+    for path, known in facts.items():
+        if path not in elf_paths:
+            continue
+        entries = known.runpath if known.runpath is not None else known.rpath
+        folders = [inside(entry, dirname(path)) for entry in (entries or "").split(":")]
+        for needed in known.needed:
+            if allowed(policy, needed) or excluded(needed) or is_libpython(needed):
+                continue
+            if not any(folder is not None and join(folder, needed) in site for folder in folders):
+                _fault(f"{escape(path)} would not find {escape(needed)}")
+        if known.soname is not None and path.rpartition("/")[0].endswith(".libs") and known.soname != basename(path):
+            _fault(f"{escape(path)} has the soname {escape(known.soname)}")
