@@ -26,13 +26,12 @@ import sys
 from pathlib import Path
 
 # The libraries that PEP 513, 571, 599 and 600 let a wheel expect; libexpat and libmvec are on the lists of newer tags.
-ALLOWLIST = frozenset(
-    """
-    libGL.so.1 libICE.so.6 libSM.so.6 libX11.so.6 libXext.so.6 libXrender.so.1 libanl.so.1 libatomic.so.1 libc.so.6
-    libdl.so.2 libexpat.so.1 libgcc_s.so.1 libglib-2.0.so.0 libgobject-2.0.so.0 libgthread-2.0.so.0 libm.so.6
-    libmvec.so.1 libnsl.so.1 libpthread.so.0 libresolv.so.2 librt.so.1 libstdc++.so.6 libutil.so.1 libz.so.1
-    """.split()
-)
+_NAMES = """
+libGL.so.1 libICE.so.6 libSM.so.6 libX11.so.6 libXext.so.6 libXrender.so.1 libanl.so.1 libatomic.so.1 libc.so.6
+libdl.so.2 libexpat.so.1 libgcc_s.so.1 libglib-2.0.so.0 libgobject-2.0.so.0 libgthread-2.0.so.0 libm.so.6
+libmvec.so.1 libnsl.so.1 libpthread.so.0 libresolv.so.2 librt.so.1 libstdc++.so.6 libutil.so.1 libz.so.1
+"""
+ALLOWLIST = frozenset(_NAMES.split())
 
 _INTERPRETER_FACTS = """
 import json, os, sys, sysconfig
@@ -45,9 +44,9 @@ print(json.dumps({"executable": os.path.realpath(sys.executable),
 
 
 def linked(path: str) -> dict[str, str]:
-    """Return the libraries that the loader of this machine maps for `path`, as name → file; the loader's key is its path."""
+    """Return the libraries that this machine's loader maps for `path`, as name → file (its own name is its path)."""
     text = subprocess.run(["ldd", path], check=True, capture_output=True, text=True).stdout
-    found = {name: file for name, file in re.findall(r"^\s*(\S+) => (/\S+) \(0x", text, re.MULTILINE)}
+    found = dict(re.findall(r"^\s*(\S+) => (/\S+) \(0x", text, re.MULTILINE))
     found.update({file: file for file in re.findall(r"^\s*(/\S+) \(0x", text, re.MULTILINE)})
     return found
 
