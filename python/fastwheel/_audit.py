@@ -259,6 +259,7 @@ class _Audit:
             ucs2=ucs2,
             pyfpe=pyfpe,
             executable_stack=stack,
+            excluded=tuple(sorted({soname for (soname, _), out in self._excluded.items() if out})),
             unneeded_excludes=unused,
             survey=self.found,
             graph=self.graph,

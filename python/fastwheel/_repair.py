@@ -10,20 +10,31 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fastwheel import engine
 from fastwheel._audit import examine
-from fastwheel.errors import FastwheelError, escape
+from fastwheel.errors import ElfError, FastwheelError, escape
 from fastwheel.plan import Plan, PlanOptions, choose_policy, make_plan, sources_of
+from fastwheel.proof import prove
 from fastwheel.verdict import Options, Verdict
-from fastwheel.wheel.archive import Limits
+from fastwheel.wheel.layout import SITE
+from fastwheel.wheel.record import format_record, row
+from fastwheel.wheel.stamp import new_member_time
 from fastwheel.wheel.wheel import Wheel
-from fastwheel.wheel.writer import copy_wheel
+from fastwheel.wheel.writer import Copy, New, copy_wheel, write_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from fastwheel.elf.model import Edit
+    from fastwheel.wheel.archive import Limits, Member
+    from fastwheel.wheel.filename import WheelFileName
+    from fastwheel.wheel.metadata import WheelInfo
+    from fastwheel.wheel.writer import Entry
+    from fastwheel.wheel.zipformat import DateTime
 
 __all__ = ["Repaired", "repair"]
 
@@ -116,7 +127,7 @@ def repair(
     environment = os.environ if environ is None else environ
     options = Options(plat, tuple(exclude), ldpaths, tuple(lib_paths), isa_check, environment, jobs)
     planning = PlanOptions(plat, only_plat, update_tags, lib_sdir, force_rpath)
-    with Wheel.open(source, limits or Limits()) as wheel:
+    with Wheel.open(source, limits) as wheel:
         job = _Job(wheel, source, folder, options, planning, level, dry_run, environment)
         try:
             return job.run()
@@ -160,14 +171,18 @@ class _Job:
         info = self.wheel.info
         if self.planning.update_tags:
             filename = filename.with_platforms(plan.tags)
-            info = info.with_tags(filename)
+            if sorted(info.tags) != sorted(filename.tags) or info.values("Root-Is-Purelib") not in (
+                ("false",),
+                ("False",),
+            ):
+                info = info.with_tags(filename.tags)
         target = self.folder / filename.name
         rewritten = bool(plan.grafts or plan.patches or record_notes or info != self.wheel.info)
         if self.dry_run:
             return Repaired(self.source, None, plan, verdict, rewritten, self.size, self.size, notes)
         _make_folder(self.folder)
         if rewritten:
-            self._write(target, verdict, plan, info)
+            self._write(target, filename, verdict, plan, info)
         else:
             copy_wheel(self.wheel.archive, target)
         return Repaired(self.source, target, plan, verdict, rewritten, self.size, target.stat().st_size, notes)
@@ -185,9 +200,9 @@ class _Job:
         """Refuse content that contradicts its hash in RECORD; what RECORD merely lacks is mended by writing it anew."""
         notes = []
         for problem in self.wheel.check_record(verdict.survey.digests):
-            if problem.kind == "hash":
+            if problem.damning:
                 raise FastwheelError(
-                    f"{escape(self.source.name)}: {problem.message}",
+                    f"{self.wheel.archive.label}: {problem.message}",
                     code="FW208",
                     hint="the wheel was changed after it was made: build or download it again",
                 )
@@ -207,3 +222,130 @@ class _Job:
             old_tags=self.wheel.filename.platform_tags,
             digests=digests,
         )
+
+    def _write(self, target: Path, filename: WheelFileName, verdict: Verdict, plan: Plan, info: WheelInfo) -> None:
+        """Write the output beside its final place, prove it, and give it its name."""
+        stamp = new_member_time(self.wheel, self.environ)
+        entries, digests = self._entries(verdict, plan, info, stamp)
+        elf_paths = {graft.member for graft in plan.grafts}
+        for unit in verdict.survey.units:
+            if unit.scheme == SITE:
+                elf_paths.add(unit.path)
+        elf_paths.update(patch.moved_to for patch in plan.patches if patch.moved_to is not None)
+        excluded = frozenset(verdict.excluded)
+
+        def check(path: Path) -> None:
+            prove(
+                path,
+                filename,
+                self.wheel,
+                digests,
+                elf_paths=frozenset(elf_paths),
+                policy=plan.policy,
+                excluded=excluded,
+            )
+
+        write_wheel(target, self.wheel.archive, entries, level=self.level, prove=check)
+
+    def _entries(
+        self, verdict: Verdict, plan: Plan, info: WheelInfo, stamp: DateTime
+    ) -> tuple[list[Entry], dict[str, bytes]]:
+        """The members of the output in their order, and SHA-256 of those that are kept.
+
+        Kept and edited members stay where they were, grafts follow, then .dist-info, RECORD last.
+        """
+        wheel = self.wheel
+        patches = {patch.member: patch for patch in plan.patches}
+        shims = {shim.member: shim for shim in plan.shims}
+        body: list[Entry] = []
+        moved: list[Entry] = []
+        tail: list[Entry] = []
+        for member in wheel.archive.members:
+            if member.name == wheel.record_name or wheel.is_signature(member.name):
+                continue
+            place = tail if member.name.startswith(f"{wheel.dist_info}/") else body
+            patch = patches.get(member.name)
+            if member.name in shims:
+                text = shims[member.name].text.encode()
+                place.append(New(member.name, text, _mode(member) | 0o555, stamp))
+            if patch is not None:
+                content = self._edited(wheel.archive.read(member), patch.edit, member.name)
+                entry = New(patch.moved_to or member.name, content, _mode(member), member.date_time)
+                (place if patch.moved_to is None else moved).append(entry)
+            elif member.name not in shims:
+                place.append(Copy(member))
+        grafts: list[Entry] = [
+            New(graft.member, self._edited(_read(graft.source), graft.edit, graft.source), 0o755, stamp)
+            for graft in plan.grafts
+        ]
+        info_name = f"{wheel.dist_info}/WHEEL"
+        if info != wheel.info:
+            tail = [
+                New(info_name, info.to_bytes(), _mode(entry.member), stamp)
+                if isinstance(entry, Copy) and entry.member.name == info_name
+                else entry
+                for entry in tail
+            ]
+        entries = [*body, *moved, *grafts, *tail]
+        kept = verdict.survey.digests
+        record = wheel.archive.names[wheel.record_name]
+        entries.append(New(wheel.record_name, _record(entries, kept, wheel.record_name), _mode(record), stamp))
+        return entries, dict(kept)
+
+    def _edited(self, content: bytes, edit: Edit, name: str) -> bytes:
+        try:
+            return engine.edit(content, edit)
+        except ElfError as error:
+            raise FastwheelError(f"{escape(name)}: {error.message}", code=error.code, hint=error.hint) from error
+
+
+def _record(entries: Sequence[Entry], kept: Mapping[str, bytes], record_name: str) -> bytes:
+    """RECORD: a row for every file."""
+    new = [entry for entry in entries if isinstance(entry, New)]
+    contents = [entry.content for entry in new if isinstance(entry.content, bytes)]
+    fresh = dict(zip((entry.name for entry in new), engine.sha256_many(contents), strict=True))
+    rows = []
+    for entry in entries:
+        if isinstance(entry, New):
+            rows.append(row(entry.name, fresh[entry.name], len(entry.content)))
+        elif not entry.member.is_dir:
+            rows.append(row(entry.member.name, kept[entry.member.name], entry.member.size))
+    return format_record(rows, record_name)
+
+
+def _mode(member: Member) -> int:
+    return 0o644 if member.mode is None else member.mode & 0o777
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FastwheelError(
+            f"cannot make the output folder {escape(str(folder))}: {error.strerror}", code="FW702"
+        ) from error
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise FastwheelError(f"cannot read {escape(path)}: {error.strerror}", code="FW700") from error
+
+
+def _hash_files(paths: Sequence[str]) -> list[str]:
+    """SHA-256, hex, of files, a few at a time: hashing releases the GIL."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    def digest(path: str) -> str:
+        hasher = sha256()
+        try:
+            with Path(path).open("rb") as file:
+                while data := file.read(1 << 20):
+                    hasher.update(data)
+        except OSError as error:
+            raise FastwheelError(f"cannot read {escape(path)}: {error.strerror}", code="FW700") from error
+        return hasher.hexdigest()
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        return list(pool.map(digest, paths))

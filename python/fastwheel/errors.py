@@ -95,13 +95,13 @@ CODES: Final[dict[str, CodeInfo]] = {
 
 
 def escape(text: str) -> str:
-    """Return `text` with control characters, line breaks and lone surrogates made visible.
+    r"""Return `text` with control characters, line breaks and lone surrogates made visible.
 
     Names that come out of a wheel are hostile until shown otherwise: printed raw they could move the cursor or
     forge a line of output.
 
     >>> escape("a" + chr(10) + "b")
-    'a\\\\nb'
+    'a\\nb'
     """
     if text.isprintable():
         return text

@@ -7,24 +7,28 @@ hashed; what was copied is compared, entry by entry, with the input whose conten
 from __future__ import annotations
 
 from posixpath import basename, dirname, join
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fastwheel import engine
 from fastwheel.errors import FastwheelError, escape
 from fastwheel.plan import inside
 from fastwheel.policy.match import allowed, is_libpython
+from fastwheel.wheel.archive import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from fastwheel.elf.model import Facts
     from fastwheel.policy.tables import Policy
-    from fastwheel.wheel.archive import Limits, Member
+    from fastwheel.wheel.archive import Member
     from fastwheel.wheel.filename import WheelFileName
     from fastwheel.wheel.wheel import Wheel
 
 __all__ = ["prove"]
+
+#: Our own output is not judged by how far it inflates.
+_UNLIMITED: Final = Limits(total_size=1 << 62, ratio=1 << 30, ratio_floor=1 << 62, members=1 << 31)
 
 
 def prove(
@@ -35,8 +39,7 @@ def prove(
     *,
     elf_paths: frozenset[str],
     policy: Policy,
-    excluded: Callable[[str], bool],
-    limits: Limits,
+    excluded: frozenset[str],
 ) -> None:
     """Check the wheel at `path`, which is to be named `filename`.
 
@@ -47,8 +50,7 @@ def prove(
         digests: SHA-256 of every member of the input, by name.
         elf_paths: install paths of the ELF files whose needs must be met, grafts included.
         policy: what the target is expected to provide.
-        excluded: whether the user took the provision of a soname upon himself.
-        limits: those of the input.
+        excluded: the sonames that the user took upon himself.
 
     Raises:
         FastwheelError: FW900, with what is wrong.
@@ -56,7 +58,7 @@ def prove(
     from fastwheel.wheel.wheel import Wheel
 
     try:
-        with Wheel.open(path, limits, filename=filename.name) as after:
+        with Wheel.open(path, _UNLIMITED, filename=filename.name) as after:
             hashed, facts = _read_new(after, before, digests)
             for problem in after.check_record(hashed):
                 _fault(problem.message)
@@ -110,7 +112,7 @@ def _check_needs(
     facts: Mapping[str, Facts],
     elf_paths: frozenset[str],
     policy: Policy,
-    excluded: Callable[[str], bool],
+    excluded: frozenset[str],
 ) -> None:
     """Every DT_NEEDED of an edited file lies where its own search path leads, or is the target's to provide."""
     site = after.layout.site
@@ -120,7 +122,7 @@ def _check_needs(
         entries = known.runpath if known.runpath is not None else known.rpath
         folders = [inside(entry, dirname(path)) for entry in (entries or "").split(":")]
         for needed in known.needed:
-            if allowed(policy, needed) or excluded(needed) or is_libpython(needed):
+            if allowed(policy, needed) or needed in excluded or is_libpython(needed):
                 continue
             if not any(folder is not None and join(folder, needed) in site for folder in folders):
                 _fault(f"{escape(path)} would not find {escape(needed)}")

@@ -30,7 +30,7 @@ class Unit:
 
     Attributes:
         member: its name in the archive.
-        path: where it lies once installed, relative to site-packages; below `<scripts>`, `<data>` or `<headers>` for
+        path: where it lies once installed, relative to site-packages; below `../scripts`, `../data` or `../headers` for
             the schemes whose place only the installer knows.
         scheme: the install scheme: "platlib", "scripts", "data" or "headers".
         facts: what the loader would learn of it.
@@ -133,7 +133,7 @@ def _sort_out(
                 continue
         scheme, path = wheel.layout.install_path(member.name)
         if scheme != SITE:
-            path = f"<{scheme}>/{path}"
+            path = f"../{scheme}/{path}"
         units.append(Unit(member.name, path, scheme, facts, _python_module(member.name, facts)))
     notes += [f"ignoring {escape(name)}: {reason}" for name, reason in ignored]
     return Survey(tuple(units), tuple(ignored), arch, libc, digests, tuple(notes))

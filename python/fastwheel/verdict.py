@@ -94,6 +94,7 @@ class Verdict:
         ucs2: an extension of Python 2 that needs a narrow-unicode build.
         pyfpe: an extension that needs PyFPE_jbuf and its kin (PEP 513).
         executable_stack: install paths of ELF files that ask for an executable stack.
+        excluded: the sonames that `exclude` left out.
         unneeded_excludes: patterns of `exclude` that matched nothing.
         survey: the ELF files of the wheel.
         graph: who needs whom, resolved.
@@ -111,6 +112,7 @@ class Verdict:
     ucs2: bool
     pyfpe: bool
     executable_stack: tuple[str, ...]
+    excluded: tuple[str, ...]
     unneeded_excludes: tuple[str, ...]
     survey: Survey
     graph: Graph
