@@ -1,0 +1,153 @@
+"""Who needs whom, and where each library was found: the graph of a wheel's ELF files and the machine's libraries.
+
+>>> from fastwheel.deps import Search, build_graph
+>>> from fastwheel.policy import Arch, Libc
+>>> graph = build_graph({}, Search.for_host(Libc.GLIBC, Arch.X86_64), opaque=lambda name: False)
+>>> graph.objects, graph.edges
+({}, {})
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from fastwheel.deps.folders import Via
+from fastwheel.errors import FastwheelError, escape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from fastwheel.deps.search import Search
+    from fastwheel.elf.model import Facts
+
+__all__ = ["Edge", "Graph", "Object", "build_graph", "closure", "missing", "trace"]
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """One ELF file.
+
+    Attributes:
+        key: its name in the graph: the install path of a wheel's file, the real path of a system's (which begins
+            with "/").
+        origin: "wheel" or "system".
+        path: the install path, or the path as found.
+        real: the install path, or the path without symbolic links.
+        facts: what the loader would learn of it.
+    """
+
+    key: str
+    origin: Literal["wheel", "system"]
+    path: str
+    real: str
+    facts: Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One DT_NEEDED entry of an object.
+
+    Attributes:
+        needed: the name asked for.
+        target: the key of what was found; None if the system provides it or nothing was found.
+        how: why it was found there, for people.
+        tried: the candidates that could not be used, with the reasons; of a missing library also the places that were
+            searched.
+        via: `how` for programs. `Via.IN_WHEEL` is the one by which the loader would *not* find the library: the
+            consumer wants a RUNPATH to it (and, where the file's name is not `needed`, the file's name).
+    """
+
+    needed: str
+    target: str | None
+    how: str
+    tried: tuple[str, ...]
+    via: Via
+
+    @property
+    def missing(self) -> bool:
+        """Whether the library was looked for and not found."""
+        return self.via is Via.MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The ELF files of a wheel, the system files that they reach, and the edges between them.
+
+    Attributes:
+        objects: by key; the wheel's files first, sorted, then the system's in the order of discovery.
+        edges: by key: one edge for each DT_NEEDED name, in the file's order.
+        notes: what the user should know: odd search paths, libraries that clash.
+        roots: the keys that the walks began at, in their order: files that nothing of the wheel needs, then the rest
+            of the unreached.
+    """
+
+    objects: Mapping[str, Object]
+    edges: Mapping[str, tuple[Edge, ...]]
+    notes: tuple[str, ...]
+    roots: tuple[str, ...]
+
+
+def build_graph(members: Mapping[str, Facts], search: Search, *, opaque: Callable[[str], bool]) -> Graph:
+    """Resolve every DT_NEEDED of a wheel's ELF files, and of the system's libraries that they reach.
+
+    Each root is loaded breadth-first as the loader does it, with its rules for DT_RPATH and DT_RUNPATH and the first
+    library of a name serving all that come later. Three rules are the repairer's, not the loader's:
+
+    - `$ORIGIN` entries of the wheel's own files that stay in the tree and find the library in the wheel win over
+      LD_LIBRARY_PATH and all else: the wheel ships it.
+    - A wheel's file that finds a library by its own DT_RPATH or DT_RUNPATH keeps it, even where another library of
+      the same name was loaded before: both can be grafted, each for its own consumer.
+    - A library that the wheel holds exactly once under the name (or, failing that, the DT_SONAME) asked for is
+      preferred to the system's copy by the wheel's own files, and serves as a last resort for the system's.
+
+    Candidates that can't be used (other processors, linker scripts, folders, damaged files…) are passed over with
+    the reason in `Edge.tried`. A DT_NEEDED of a wheel's file with a `/` in it is found inside the wheel or not at all.
+
+    Args:
+        members: the wheel's ELF files by install path, relative to site-packages; files of other schemes begin with
+            `../`.
+        search: where to look on the machine.
+        opaque: names that the system provides or that are not wanted: recorded with no target, never walked through
+            and never missing.
+    """
+    from fastwheel.deps.resolve import Resolver
+
+    resolver = Resolver(search, opaque, members)
+    return resolver.graph(resolver.wheel_roots())
+
+
+def trace(path: str | os.PathLike[str], search: Search, *, opaque: Callable[[str], bool] | None = None) -> Graph:
+    """Resolve what an ELF file of this machine needs, as its loader would. The file's key is `Graph.roots[0]`.
+
+    Raises:
+        FastwheelError: FW501, the file can't be read or is no ELF file.
+    """
+    from fastwheel.deps.files import SystemFile
+    from fastwheel.deps.resolve import Resolver
+
+    full = os.path.abspath(os.fspath(path))  # noqa: PTH100 - keeps symbolic links, as the loader does
+    file = search.files.look(full)
+    if not isinstance(file, SystemFile):
+        reason = file or "no such file"
+        raise FastwheelError(f"cannot read the dependencies of {escape(full)}: {escape(reason)}", code="FW501")
+    resolver = Resolver(search, opaque or (lambda _: False), {})
+    return resolver.graph([resolver.add_system(file)])
+
+
+def closure(graph: Graph, key: str) -> tuple[str, ...]:
+    """Return the keys of all that an object needs, directly or not, breadth-first, without the object itself."""
+    order = {key: None}
+    queue = [key]
+    for one in queue:  # grows while it is walked
+        for edge in graph.edges.get(one, ()):
+            if edge.target is not None and edge.target not in order:
+                order[edge.target] = None
+                queue.append(edge.target)
+    return tuple(order)[1:]
+
+
+def missing(graph: Graph) -> tuple[tuple[str, Edge], ...]:
+    """Return (consumer's key, edge) of every library that was not found."""
+    return tuple((key, edge) for key, edges in graph.edges.items() for edge in edges if edge.missing)
