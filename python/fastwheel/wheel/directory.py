@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from fastwheel.errors import FastwheelError
 from fastwheel.wheel import zipformat as z
-from fastwheel.wheel.names import LONGEST, name_fault, shown
+from fastwheel.wheel.names import LONGEST, first_fault, shown
 
 if TYPE_CHECKING:
     from fastwheel.wheel.archive import Limits
@@ -22,6 +22,10 @@ __all__ = ["Table", "fail", "limit", "read_exactly", "read_table"]
 #: Bits of the general purpose flags that mean encryption: of the data, strong, of the directory.
 _ENCRYPTED: Final = 0x0001 | 0x0040 | 0x2000
 _PATCH_DATA: Final = 0x0020
+#: Bits that need no further look: the compressor's effort, a data descriptor, UTF-8.
+_HARMLESS: Final = 0x0006 | z.FLAG_DESCRIPTOR | z.FLAG_UTF8
+#: How a local header of the writer begins: the signature, and version 2.0 of the format.
+_PLAIN_START: Final = z.LOCAL_SIGNATURE + b"\x14\0"
 #: What the two headers must agree on: all but the bits that tell the compressor's effort.
 _COMPARED_FLAGS: Final = 0xFFFF & ~0x0006
 #: Deflate can't expand more than 1032 times.
@@ -43,18 +47,18 @@ class _End(NamedTuple):
 
 
 class _Entry(NamedTuple):
+    """The fields of a member that the central directory gives; the first ones of `Member`."""
+
     name: str
-    raw_name: bytes
-    flags: int
     method: int
-    dos_time: int
+    flags: int
     crc: int
     compressed_size: int
     size: int
     external_attr: int
     create_system: int
+    dos_time: int
     offset: int
-    comparable: bytes  # the bytes that a local header repeats: flags … name length
 
 
 def fail(code: str, where: str, message: str, hint: str | None = None) -> NoReturn:
@@ -97,9 +101,10 @@ def read_table(fd: int, size: int, where: str, limits: Limits) -> Table:
     if end.size > 1024 * limits.members:
         limit(where, f"a table of members of {end.size} bytes is larger than allowed", "members")
     warnings: list[str] = []
-    entries = _read_entries(read_exactly(fd, end.size, end.offset, where), end, where, warnings)
-    _check_limits(entries, size, where, limits)
-    return Table(_lay_out(fd, entries, end, where), tuple(warnings))
+    data = read_exactly(fd, end.size, end.offset, where)
+    table = _read_entries(data, end, where, warnings)
+    _check_limits(table[0], size, where, limits)
+    return Table(tuple(_lay_out(fd, data, table, end, where)), tuple(warnings))
 
 
 def _read_end(fd: int, size: int, where: str) -> _End:
@@ -180,16 +185,17 @@ def _read_end64(fd: int, record: int, where: str) -> _End | None:
     return _End(directory, directory_size, count)
 
 
-def _read_entries(data: bytes, end: _End, where: str, warnings: list[str]) -> list[_Entry]:
+def _read_entries(data: bytes, end: _End, where: str, warnings: list[str]) -> tuple[list[_Entry], list[int]]:
+    """Parse the central directory; return its entries, and where each begins in `data`."""
     entries: list[_Entry] = []
-    names: set[str] = set()
+    positions: list[int] = []
     at = 0
-    unpack, fixed, total = z.CENTRAL.unpack_from, z.CENTRAL.size, len(data)
+    unpack, fixed, total, full, make = z.CENTRAL.unpack_from, z.CENTRAL.size, len(data), z.MAX32, _Entry._make
     for _ in range(end.members):
         if at + fixed > total:
             fail("FW104", where, "the central directory ends in the middle of an entry")
         (
-            signature, made_by, _, flags, method, time, date, crc, compressed_size, size,
+            signature, made_by, _, flags, method, time, date, crc, compressed, size,
             name_length, extra_length, comment_length, disk, _, external_attr, offset,
         ) = unpack(data, at)  # fmt: skip
         name_end = at + fixed + name_length
@@ -197,44 +203,48 @@ def _read_entries(data: bytes, end: _End, where: str, warnings: list[str]) -> li
         if signature != z.CENTRAL_SIGNATURE or stop > total:
             fail("FW104", where, f"entry {len(entries) + 1} of the central directory is damaged")
         raw_name = data[at + fixed : name_end]
-        name = _decode(raw_name, flags, where, warnings)
+        try:
+            name = raw_name.decode()
+        except UnicodeDecodeError:
+            fail("FW108", where, f"the name '{shown(raw_name.decode('latin-1'))}' of a member is not UTF-8")
+        if name_length > LONGEST:
+            fail("FW108", where, f"the name '{shown(name)}' of a member is longer than a path can be")
+        if not flags & z.FLAG_UTF8 and not raw_name.isascii():
+            warnings.append(f"the name '{shown(name)}' is UTF-8 but not marked as such")
         if extra_length:
             fields = _extra(data[name_end : name_end + extra_length], name, where)
             _check_unicode_name(fields, name, where)
-            if z.EXTRA_ZIP64 in fields or z.MAX32 in (compressed_size, size, offset):
-                wide = _zip64(fields.get(z.EXTRA_ZIP64), (size, compressed_size, offset), disk, name, where)
-                size, compressed_size, offset = wide
+            if z.EXTRA_ZIP64 in fields:
+                wide = _zip64(fields[z.EXTRA_ZIP64], (size, compressed, offset), disk, name, where)
+                size, compressed, offset = wide
                 disk = 0
-        if name in names:
-            fail("FW107", where, f"'{shown(name)}' is in the archive twice")
-        names.add(name)
         if disk:
             fail("FW104", where, f"'{shown(name)}' claims to be in another file of a split archive")
-        entry = _Entry(
-            name, raw_name, flags, method, date << 16 | time, crc, compressed_size, size, external_attr, made_by >> 8,
-            offset, data[at + 8 : at + 30],
-        )  # fmt: skip
-        _check_entry(entry, end, where)
+        entry = make(
+            (name, method, flags, crc, compressed, size, external_attr, made_by >> 8, date << 16 | time, offset)
+        )
+        # The common case at a glance; all else is looked at in full.
+        usual = method == z.DEFLATED and size <= _DEFLATE_LIMIT * compressed and size != full
+        usual = usual and not flags & ~_HARMLESS and external_attr >> 28 in (0, 8) and raw_name[-1:] != b"/"
+        if not usual or offset + compressed > end.offset:
+            _check_entry(entry, end, where)
         entries.append(entry)
+        positions.append(at)
         at = stop
     if at != total:
         fail("FW104", where, "the central directory holds more than the members that the end record counts")
-    return entries
+    _check_names([entry.name for entry in entries], where)
+    return entries, positions
 
 
-def _decode(raw: bytes, flags: int, where: str, warnings: list[str]) -> str:
-    if len(raw) > LONGEST:
-        fail("FW108", where, f"a member's name has {len(raw)} bytes, no path can have more than {LONGEST}")
-    try:
-        name = raw.decode()
-    except UnicodeDecodeError:
-        fail("FW108", where, f"the name '{shown(raw.decode('latin-1'))}' of a member is not UTF-8")
-    if not flags & z.FLAG_UTF8 and not name.isascii():
-        warnings.append(f"the name '{shown(name)}' is UTF-8 but not marked as such")
-    reason = name_fault(name)
-    if reason is not None:
-        fail("FW108", where, f"the name '{shown(name)}' of a member {reason}")
-    return name
+def _check_names(names: list[str], where: str) -> None:
+    fault = first_fault(names)
+    if fault is not None:
+        fail("FW108", where, f"the name '{shown(fault[0])}' of a member {fault[1]}")
+    if len(set(names)) != len(names):
+        seen: set[str] = set()
+        twice = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        fail("FW107", where, f"'{shown(twice)}' is in the archive twice")
 
 
 def _extra(extra: bytes, name: str, where: str) -> dict[int, bytes]:
@@ -251,15 +261,13 @@ def _check_unicode_name(fields: dict[int, bytes], name: str, where: str) -> None
         fail("FW105", where, f"the member '{shown(name)}' has a second, different name in an extra field")
 
 
-def _zip64(field: bytes | None, narrow: tuple[int, int, int], disk: int, name: str, where: str) -> tuple[int, int, int]:
+def _zip64(field: bytes, narrow: tuple[int, int, int], disk: int, name: str, where: str) -> tuple[int, int, int]:
     """Return (size, compressed size, offset) with the 32-bit values that are full replaced by those of the field.
 
     The field holds either just the replaced values, or all of them from the first on (some writers do), and then the
     others must be equal to the narrow ones.
     """
     wanted = [value == z.MAX32 for value in narrow]
-    if field is None:
-        return narrow
     extra_disk = 4 if disk == z.MAX16 else 0
     if len(field) == 8 * sum(wanted) + extra_disk:
         values = iter([int.from_bytes(field[i : i + 8], "little") for i in range(0, 8 * sum(wanted), 8)])
@@ -287,7 +295,7 @@ def _check_entry(entry: _Entry, end: _End, where: str) -> None:
         if method != z.ZSTD:
             fail("FW111", where, f"'{shown(name)}' is compressed by method {method}, wheels use stored and deflate")
         _check_zstd(name, where)
-    if entry.offset + z.LOCAL.size + len(entry.raw_name) + compressed > end.offset:
+    if entry.offset + z.LOCAL.size + compressed > end.offset:
         fail("FW104", where, f"'{shown(name)}' lies outside of the archive")
     kind = entry.external_attr >> 16 & 0o170000
     folder = name.endswith("/")
@@ -326,52 +334,57 @@ def _check_limits(entries: list[_Entry], size: int, where: str, limits: Limits) 
                 limit(where, f"'{shown(entry.name)}' would inflate {times} times, {ratio} are allowed", "ratio")
 
 
-def _lay_out(fd: int, entries: list[_Entry], end: _End, where: str) -> tuple[z.Member, ...]:
+def _lay_out(fd: int, data: bytes, table: tuple[list[_Entry], list[int]], end: _End, where: str) -> list[z.Member]:
     """Check the local headers in the order of the file, and that nothing lies between members."""
-    order = sorted(range(len(entries)), key=lambda i: entries[i].offset)
-    members: list[z.Member | None] = [None] * len(entries)
+    entries, positions = table
+    offsets = [entry.offset for entry in entries]
+    order = sorted(range(len(entries)), key=offsets.__getitem__)
+    limits = [*(offsets[index] for index in order[1:]), end.offset]
+    members: list[z.Member] = []
+    make, utf8 = z.Member._make, z.FLAG_UTF8
     expected = 0  # where the next record has to begin
-    buffer, start = b"", 0
-    for rank, index in enumerate(order):
-        entry = entries[index]
-        at = entry.offset
+    buffer, start, stop = b"", 0, 0  # the bytes [start, stop) of the file
+    stamps: dict[int, bool] = {}
+    for index, limit_ in zip(order, limits, strict=True):
+        entry, at, position = entries[index], offsets[index], positions[index]
+        flags, stamp = entry.flags, entry.dos_time
         if at != expected:
             if at < expected:
                 fail("FW106", where, f"'{shown(entry.name)}' overlaps another member")
             fail("FW102", where, f"{at - expected} bytes before '{shown(entry.name)}' belong to no member")
-        limit_ = entries[order[rank + 1]].offset if rank + 1 < len(order) else end.offset
-        fixed = at + z.LOCAL.size + len(entry.raw_name)
-        if fixed > start + len(buffer):
+        name_length = data[position + 28] | data[position + 29] << 8
+        fixed = at + 30 + name_length
+        if fixed > stop:
             # Small members lie close together: one read brings several headers.
-            length = max(fixed - at, min(_PAGE, end.offset - at))
-            buffer, start = read_exactly(fd, length, at, where), at
+            buffer = read_exactly(fd, max(fixed - at, min(_PAGE, end.offset - at)), at, where)
+            start, stop = at, at + len(buffer)
         head = buffer[at - start : fixed - start]
-        if head[6:28] == entry.comparable and head[30:] == entry.raw_name and not entry.flags & z.FLAG_DESCRIPTOR:
-            extra_length = int.from_bytes(head[28:30], "little")
-            version = int.from_bytes(head[4:6], "little")
-            bare = not extra_length and version == 20 and entry.flags in (0, z.FLAG_UTF8)
-        else:
-            extra_length, bare = -1, False
-        if not bare or head[:4] != z.LOCAL_SIGNATURE:
-            extra_length = _check_local(fd, entry, head, where)
-        data_offset = fixed + extra_length
-        data_end = data_offset + entry.compressed_size
-        if data_end > limit_:
+        # All that both headers tell, name length included, in one comparison. With the one version that the writer
+        # writes and no extra fields, this header is as good as one of its own.
+        bare = (
+            head[6:28] == data[position + 8 : position + 30]
+            and head[:6] == _PLAIN_START
+            and head[28:30] == b"\0\0"
+            and head[30:] == data[position + 46 : position + 46 + name_length]
+            and flags in (0, utf8)
+        )
+        data_offset = fixed if bare else fixed + _check_local(fd, entry, head, where)
+        expected = data_offset + entry.compressed_size
+        if expected > limit_:
             fail("FW106", where, f"'{shown(entry.name)}' overlaps what follows it")
-        expected = data_end
-        if entry.flags & z.FLAG_DESCRIPTOR:
-            expected += _check_descriptor(fd, entry, data_end, limit_ - data_end, where)
-        plain = bare and bool(entry.flags & z.FLAG_UTF8) != entry.name.isascii()
-        plain = plain and z.to_dos(z.from_dos(entry.dos_time)) == entry.dos_time and entry.method != z.ZSTD
-        if plain and entry.name.endswith("/"):
-            plain = entry.method == z.STORED
-        members[index] = z.Member(
-            entry.name, entry.method, entry.flags, entry.crc, entry.compressed_size, entry.size, entry.external_attr,
-            entry.create_system, entry.dos_time, at, data_offset, expected, plain,
-        )  # fmt: skip
+        plain = False
+        if bare:
+            if stamp not in stamps:
+                stamps[stamp] = z.to_dos(z.from_dos(stamp)) == stamp
+            plain = stamps[stamp] and (flags == 0) == entry.name.isascii() and entry.method != z.ZSTD
+        elif flags & z.FLAG_DESCRIPTOR:
+            expected += _check_descriptor(fd, entry, expected, limit_ - expected, where)
+        members.append(make((*entry, data_offset, expected, plain)))
     if expected != end.offset:
         fail("FW102", where, f"{end.offset - expected} bytes before the central directory belong to no member")
-    return tuple(member for member in members if member is not None)
+    if any(index != rank for rank, index in enumerate(order)):
+        members = [member for _, member in sorted(zip(order, members, strict=True))]
+    return members
 
 
 def _check_local(fd: int, entry: _Entry, head: bytes, where: str) -> int:
@@ -380,10 +393,11 @@ def _check_local(fd: int, entry: _Entry, head: bytes, where: str) -> int:
     def differs(what: str) -> NoReturn:
         fail("FW105", where, f"the two headers of '{shown(entry.name)}' disagree on its {what}")
 
+    raw_name = entry.name.encode()
     signature, _, flags, method, _, _, crc, compressed, size, name_length, extra_length = z.LOCAL.unpack_from(head)
     if signature != z.LOCAL_SIGNATURE:
         fail("FW105", where, f"no member begins where the central directory puts '{shown(entry.name)}'")
-    if name_length != len(entry.raw_name) or head[z.LOCAL.size :] != entry.raw_name:
+    if name_length != len(raw_name) or head[z.LOCAL.size :] != raw_name:
         differs("name")
     if method != entry.method:
         differs("compression method")

@@ -12,7 +12,7 @@ from fastwheel.errors import FastwheelError
 from fastwheel.wheel.names import file_and_folder, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 __all__ = ["SITE", "InstallLayout", "InstallPath"]
 
@@ -47,28 +47,31 @@ class InstallLayout:
             FastwheelError: FW209 two files land at one place; FW210 the data folder holds an unknown scheme.
         """
         self._data_folder = data_folder
+        files = [name for name in names if not name.endswith("/")]
+        below: dict[str, list[str]] = {}  # scheme ▶ paths, of the data folders' files
         taken: dict[InstallPath, str] = {}
         foreign: dict[str, None] = {}
-        for name in names:
-            if name.endswith("/"):
-                continue
+        moved = [name for name in files if name.partition("/")[0].endswith(".data")]
+        apart = set(moved)
+        self.site: dict[str, str] = {name: name for name in files if name not in apart}
+        for name in moved:
             place = self.install_path(name)
-            if place.path == name and ".data/" in name and name.partition("/")[0].endswith(".data"):
+            if place.path == name and "/" in name:
                 foreign[name.partition("/")[0]] = None
-            other = taken.setdefault(place, name)
-            if other != name:
-                raise FastwheelError(
-                    f"'{shown(other)}' and '{shown(name)}' would be installed to the same place", code="FW209"
-                )
-        if taken and any(name != place.path for place, name in taken.items()):
-            for scheme in dict.fromkeys(_SCHEMES.values()):
-                clash = file_and_folder(place.path for place in taken if place.scheme == scheme)
-                if clash is not None:
-                    message = (
-                        f"'{shown(clash[0])}' would be installed as a file and as the folder of '{shown(clash[1])}'"
-                    )
-                    raise FastwheelError(message, code="FW209")
-        self.site: Mapping[str, str] = {place.path: name for place, name in taken.items() if place.scheme == SITE}
+            other = self.site.get(place.path) if place.scheme == SITE else taken.get(place)
+            if other is not None:
+                message = f"'{shown(other)}' and '{shown(name)}' would be installed to the same place"
+                raise FastwheelError(message, code="FW209")
+            if place.scheme == SITE:
+                self.site[place.path] = name
+            else:
+                taken[place] = name
+                below.setdefault(place.scheme, []).append(place.path)
+        for paths in [list(self.site), *below.values()] if moved else []:
+            clash = file_and_folder(paths)
+            if clash is not None:
+                message = f"'{shown(clash[0])}' would be installed as a file and as the folder of '{shown(clash[1])}'"
+                raise FastwheelError(message, code="FW209")
         self.warnings: tuple[str, ...] = tuple(
             f"'{shown(folder)}' is not laid out as a data folder: installers treat it differently" for folder in foreign
         )

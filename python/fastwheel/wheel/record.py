@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from fastwheel.errors import FastwheelError
-from fastwheel.wheel.names import name_fault, shown
+from fastwheel.wheel.names import first_fault, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["STRONG", "Record", "Row", "format_record", "row"]
+__all__ = ["STRONG", "Record", "Row", "format_record", "hash_text", "row"]
 
 #: Hash algorithms that RECORD may use, with the length of their digests in bytes ("sha256 or better").
 STRONG: Final = {"sha256": 32, "sha384": 48, "sha512": 64}
@@ -63,14 +63,15 @@ class Record:
             _bad("RECORD is not UTF-8")
         rows: dict[str, Row] = {}
         repeated: list[str] = []
+        make = Row._make
         try:
             for fields in csv.reader(io.StringIO(text, newline=""), strict=True):
                 if not fields:
                     continue
                 if len(fields) != 3:
                     _bad(f"RECORD has a row of {len(fields)} fields instead of 3: '{shown(','.join(fields))}'")
-                new = Row(*fields)
-                old = rows.setdefault(new.path, new)
+                new = make(fields)
+                old = rows.setdefault(fields[0], new)
                 if old is new:
                     continue
                 if old != new:
@@ -78,16 +79,20 @@ class Record:
                 repeated.append(new.path)
         except csv.Error as error:
             _bad(f"RECORD is not CSV: {error}")
-        for path in rows:
-            reason = name_fault(path)
-            if reason is not None:
-                raise FastwheelError(f"RECORD lists '{shown(path)}', a path that {reason}", code="FW207")
+        fault = first_fault(list(rows))
+        if fault is not None:
+            raise FastwheelError(f"RECORD lists '{shown(fault[0])}', a path that {fault[1]}", code="FW207")
         return cls(rows, tuple(repeated))
 
 
 def row(path: str, sha256: bytes, size: int) -> Row:
     """Return the row of a file whose content has this SHA-256 digest (32 bytes) and size (bytes)."""
-    return Row(path, "sha256=" + urlsafe_b64encode(sha256).rstrip(b"=").decode("ascii"), str(size))
+    return Row(path, hash_text(sha256), str(size))
+
+
+def hash_text(sha256: bytes) -> str:
+    """Return a SHA-256 digest as RECORD spells it."""
+    return "sha256=" + urlsafe_b64encode(sha256)[:-1].decode("ascii")
 
 
 def format_record(rows: Iterable[tuple[str, str, str]], record_path: str) -> bytes:

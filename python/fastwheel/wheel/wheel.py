@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,7 +20,7 @@ from fastwheel.wheel.filename import WheelFileName
 from fastwheel.wheel.layout import InstallLayout
 from fastwheel.wheel.metadata import Metadata, WheelInfo
 from fastwheel.wheel.names import shown
-from fastwheel.wheel.record import Record
+from fastwheel.wheel.record import Record, hash_text
 
 if TYPE_CHECKING:
     import os
@@ -199,16 +200,16 @@ class Wheel:
     def _read_record(self) -> Record:
         names = self.archive.names
         # Each row holds a name, which quoting may double, and at most 200 characters more.
-        most = sum(2 * len(name.encode()) + 200 for name in names) + _MIB
+        most = 2 * len("".join(names).encode()) + 200 * len(names) + _MIB
         record = Record.parse(self._content("RECORD", "FW206", most))
-        folders: set[str] | None = None
-        for path in record.rows:
-            if path not in names and not self.is_signature(path):
-                if folders is None:
-                    folders = {name.rpartition("/")[0] + "/" for name in names}
-                if path not in folders:
-                    hint = "build the wheel again, or take the row out of RECORD"
-                    fail("FW207", self.archive.label, f"RECORD lists '{shown(path)}', which the wheel lacks", hint)
+        absent = sorted(record.rows.keys() - names.keys())
+        ordered = sorted(names) if absent else []
+        for path in absent:
+            at = bisect_left(ordered, path)
+            folder = path.endswith("/") and at < len(ordered) and ordered[at].startswith(path)
+            if not folder and not self.is_signature(path):
+                hint = "build the wheel again, or take the row out of RECORD"
+                fail("FW207", self.archive.label, f"RECORD lists '{shown(path)}', which the wheel lacks", hint)
         return record
 
     def check_record(self, digests: Mapping[str, bytes]) -> tuple[RecordProblem, ...]:
@@ -251,6 +252,8 @@ class Wheel:
     def _check_hash(self, name: str, row: Row, sha256: bytes | None) -> Iterator[RecordProblem]:
         if not row.hash:
             yield RecordProblem("no-hash", name, f"RECORD has no hash of '{shown(name)}'")
+            return
+        if sha256 is not None and row.hash == hash_text(sha256):
             return
         claimed = row.digest
         if claimed is None:

@@ -131,7 +131,9 @@ def from_dos(stamp: int) -> DateTime:
     date, time = stamp >> 16, stamp & MAX16
     year = 1980 + (date >> 9)
     month = min(max((date >> 5) & 15, 1), 12)
-    day = min(max(date & 31, 1), monthrange(year, month)[1])
+    day = max(date & 31, 1)
+    if day > 28:
+        day = min(day, monthrange(year, month)[1])
     return year, month, day, min(time >> 11, 23), min((time >> 5) & 63, 59), min((time & 31) * 2, 58)
 
 
