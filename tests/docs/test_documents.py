@@ -70,7 +70,7 @@ def pattern(shown: str) -> str:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of what git tracks, or would track."""
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listing = ["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listing, cwd=TOP, check=True, capture_output=True).stdout.decode().split("\0")
     for name in filter(None, names):
         if (TOP / name).is_file():

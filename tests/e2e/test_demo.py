@@ -15,7 +15,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def demo(repository: Path, tmp_path: Path, command: Run) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """A function that plays the demo without its set-up, which the tests have behind them; `folders` come first on PATH."""
+    """A function that plays the demo without its set-up (the tests have had it); `folders` come first on PATH."""
 
     def run(*folders: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
         path = [*map(str, folders), str(Path(sys.executable).parent), os.environ["PATH"]]
