@@ -301,13 +301,14 @@ class _Job:
 
 def _record(entries: Sequence[Entry], kept: Mapping[str, bytes], record_name: str) -> bytes:
     """RECORD: a row for every file."""
-    new = [entry for entry in entries if isinstance(entry, New)]
-    contents = [entry.content for entry in new if isinstance(entry.content, bytes)]
-    fresh = dict(zip((entry.name for entry in new), engine.sha256_many(contents), strict=True))
+    contents = {
+        entry.name: entry.content for entry in entries if isinstance(entry, New) and isinstance(entry.content, bytes)
+    }
+    fresh = dict(zip(contents, engine.sha256_many(list(contents.values())), strict=True))
     rows = []
     for entry in entries:
         if isinstance(entry, New):
-            rows.append(row(entry.name, fresh[entry.name], len(entry.content)))
+            rows.append(row(entry.name, fresh[entry.name], len(contents[entry.name])))
         elif not entry.member.is_dir:
             rows.append(row(entry.member.name, kept[entry.member.name], entry.member.size))
     return format_record(rows, record_name)

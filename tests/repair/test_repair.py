@@ -258,7 +258,8 @@ def test_content_that_contradicts_record_is_refused(toolbox: Toolbox) -> None:
 def test_executable_of_scripts_moves_behind_a_shim(toolbox: Toolbox, contents: Contents) -> None:
     library = toolbox.library("libfwone.so.1", "one")
     program = toolbox.folder / "program"
-    source = b'#include <stdio.h>\nextern int one(void); int main(int c, char **v) { printf("%d %d\\n", one(), c); return 0; }'
+    source = b"extern int one(void), printf(const char *, ...);"
+    source += b'int main(int c, char **v) { printf("%d %d\\n", one(), c); return 0; }'
     subprocess.run(["gcc", "-x", "c", "-", "-o", str(program), "-x", "none", str(library)], input=source, check=True)
     member = "pkg-1.0.data/scripts/tool"
     wheel = toolbox.wheel({member: program.read_bytes(), "pkg/__init__.py": b""}, modes={member: 0o755})

@@ -107,7 +107,8 @@ def plan_text(plan: Plan) -> str:
 
 def repair_text(repaired: Repaired) -> str:
     """Return the summary of one repair."""
-    lines = [f"graft {escape(graft.source)} as {escape(graft.member)}" for graft in repaired.plan.grafts]
+    grafts = repaired.plan.grafts if repaired.plan is not None else ()
+    lines = [f"graft {escape(graft.source)} as {escape(graft.member)}" for graft in grafts]
     lines.append(f"Fixed-up wheel written to {escape(str(repaired.path))}")
     return "\n".join(lines)
 
