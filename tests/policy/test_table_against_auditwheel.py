@@ -42,10 +42,7 @@ def test_every_field_equals_the_files(libc: Libc, arch: Arch) -> None:
         versions = entry["symbol_versions"].get(arch.value, {})
         assert dict(policy.versions) == {k: frozenset(v) for k, v in versions.items()}
         assert {k: len(v) for k, v in policy.versions.items()} == {k: len(v) for k, v in versions.items()}
-        libs = {
-            arch.musl_libc if libc is Libc.MUSL and lib == "libc.so" else lib
-            for lib in entry["lib_whitelist"]
-        }
+        libs = {arch.musl_libc if libc is Libc.MUSL and lib == "libc.so" else lib for lib in entry["lib_whitelist"]}
         assert policy.allowlist == libs
         assert dict(policy.blacklist) == {k: frozenset(v) for k, v in entry["blacklist"].items()}
 
@@ -80,15 +77,11 @@ def test_musllinux_equals_their_objects(base: str, arch: Arch) -> None:
     if base == "musllinux_1_1" and arch is Arch.LOONGARCH64:
         assert ours == []
         return
-    theirs = auditwheel.policy.WheelPolicies(
-        libc=PeerLibc.MUSL, arch=Architecture(arch.value), musl_policy=base
-    )
+    theirs = auditwheel.policy.WheelPolicies(libc=PeerLibc.MUSL, arch=Architecture(arch.value), musl_policy=base)
     same(ours[0], theirs.highest)
 
 
-@pytest.mark.parametrize(
-    ("tag", "base"), [("21", 21), ("23", 21), ("24", 24), ("25", 24), ("26", 26), ("35", 27)]
-)
+@pytest.mark.parametrize(("tag", "base"), [("21", 21), ("23", 21), ("24", 24), ("25", 24), ("26", 26), ("35", 27)])
 @pytest.mark.parametrize("abi", ["arm64_v8a", "x86_64"])
 def test_android_equals_their_objects(tag: str, base: int, abi: str) -> None:
     from fastwheel.policy import by_name
