@@ -16,6 +16,7 @@ _VERBS = {
     "show": "Say which platform tags hold for a wheel, and what it leans on.",
     "repair": "Graft the external libraries of wheels and give them portable tags.",
     "patch": "Edit the dynamic section of one ELF file.",
+    "lddtree": "Say what one ELF file of this machine needs, as JSON.",
 }
 
 
