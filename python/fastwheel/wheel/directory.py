@@ -339,7 +339,7 @@ def _lay_out(fd: int, data: bytes, table: tuple[list[_Entry], list[int]], end: _
     entries, positions = table
     offsets = [entry.offset for entry in entries]
     order = sorted(range(len(entries)), key=offsets.__getitem__)
-    limits = [*(offsets[index] for index in order[1:]), end.offset]
+    limits = [*(offsets[index] for index in order), end.offset][1:]
     members: list[z.Member] = []
     make, utf8 = z.Member._make, z.FLAG_UTF8
     expected = 0  # where the next record has to begin
