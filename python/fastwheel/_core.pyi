@@ -1,0 +1,65 @@
+"""The Rust engine. Use it through `fastwheel.engine`, which gives these tuples their names."""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from fastwheel.engine import Buffer
+from fastwheel.errors import ElfError
+
+__all__ = [
+    "__version__",
+    "deflate_many",
+    "provoke_panic",
+    "read",
+    "read_fd",
+    "scan",
+    "sha256_many",
+    "symbols",
+]
+
+_SegmentTuple: TypeAlias = tuple[int, int, int, int, int, int, int]
+_VersionNeedTuple: TypeAlias = tuple[str, tuple[tuple[str, int, bool], ...]]
+_VersionDefinitionTuple: TypeAlias = tuple[str, int, bool, bool, tuple[str, ...]]
+
+#: The fields of `Facts` in order; `Segment`, `VersionNeed` and `VersionDefinition` as tuples too.
+FactsTuple: TypeAlias = tuple[
+    int,
+    str,
+    int,
+    int,
+    int,
+    int,
+    int,
+    tuple[_SegmentTuple, ...],
+    bool,
+    str | None,
+    str | None,
+    tuple[str, ...],
+    str | None,
+    str | None,
+    int,
+    int,
+    bool,
+    int | None,
+    tuple[_VersionNeedTuple, ...],
+    tuple[_VersionDefinitionTuple, ...],
+    tuple[str, ...],
+    tuple[str, ...],
+    tuple[str, ...],
+    str | None,
+    int,
+]
+#: The fields of `Symbol` in order.
+SymbolTuple: TypeAlias = tuple[str, int, int, int, int, int, int, str | None, str | None, bool]
+#: The fields of `Scanned` in order.
+ScannedTuple: TypeAlias = tuple[FactsTuple | None, ElfError | None, str | None, bytes | None]
+
+__version__: str
+
+def read(data: Buffer) -> FactsTuple: ...
+def symbols(data: Buffer) -> list[SymbolTuple]: ...
+def read_fd(fd: int) -> FactsTuple: ...
+def scan(fd: int, spans: Sequence[tuple[int, int, int, int, int]], digest: bool, jobs: int) -> list[ScannedTuple]: ...
+def sha256_many(buffers: Sequence[Buffer], jobs: int) -> list[bytes]: ...
+def deflate_many(buffers: Sequence[Buffer], level: int, jobs: int) -> list[bytes]: ...
+def provoke_panic(message: str) -> None: ...

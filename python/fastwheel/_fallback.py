@@ -1,0 +1,200 @@
+"""The work on many bytes without Rust: threads over `zlib` and `hashlib`, which release the GIL themselves.
+
+Use it through `fastwheel.engine`; every function here gives what its namesake in `fastwheel._core` gives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import sys
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from fastwheel.elf.facts import read
+from fastwheel.engine import Buffer, Scanned, Span
+from fastwheel.errors import ElfError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from fastwheel.elf.model import Facts
+
+__all__ = ["deflate_many", "read_fd", "scan", "sha256_many"]
+
+_MAGIC: Final = b"\x7fELF"
+_STORED: Final = 0
+#: Bytes read or produced at a time while streaming.
+_CHUNK: Final = 256 * 1024
+#: Bytes read to learn the first few of a member.
+_FIRST_READ: Final = 512
+#: From this size on a file is mapped, as in the Rust engine.
+_MAP_FROM: Final = 1024 * 1024
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+class _Damage(Exception):  # noqa: N818 - an answer, not an error
+    """The content of a member contradicts the central directory; the argument is the `fault` of `Scanned`."""
+
+
+def _map(work: Callable[[_Item], _Result], items: Sequence[_Item], jobs: int) -> list[_Result]:
+    usable = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    workers = min(jobs or usable, len(items))
+    if workers < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(workers, thread_name_prefix="fastwheel") as pool:
+        return list(pool.map(work, items))
+
+
+def sha256_many(buffers: Sequence[Buffer], jobs: int) -> list[bytes]:
+    """Return the SHA-256 of each buffer."""
+    return _map(lambda buffer: hashlib.sha256(buffer).digest(), buffers, jobs)
+
+
+def deflate_many(buffers: Sequence[Buffer], level: int, jobs: int) -> list[bytes]:
+    """Return a raw deflate stream of each buffer."""
+
+    def deflate(buffer: Buffer) -> bytes:
+        stream = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
+        return stream.compress(buffer) + stream.flush()
+
+    return _map(deflate, buffers, jobs)
+
+
+def read_fd(fd: int) -> Facts:
+    """Return the facts of the ELF file that `fd` is open on."""
+    size = os.fstat(fd).st_size
+    if size < _MAP_FROM:
+        return read(_read_at(fd, size, 0))
+    with mmap.mmap(fd, size, access=mmap.ACCESS_READ) as content:
+        return read(memoryview(content))
+
+
+def scan(fd: int, spans: Sequence[Span], digest: bool, jobs: int) -> list[Scanned]:
+    """Look into members of the archive that `fd` is open on; see `engine.scan`."""
+
+    def member(span: Span) -> Scanned:
+        try:
+            return _member(fd, span, digest)
+        except _Damage as damage:
+            return Scanned(fault=str(damage))
+
+    return _map(member, spans, jobs)
+
+
+def _member(fd: int, span: Span, digest: bool) -> Scanned:
+    if span.size >= len(_MAGIC) and _magic(fd, span) == _MAGIC:
+        content = b"".join(_content(fd, span))
+        sha256 = hashlib.sha256(content).digest() if digest else None
+        try:
+            return Scanned(facts=read(content), sha256=sha256)
+        except ElfError as error:
+            return Scanned(error=error, sha256=sha256)
+    if not digest:
+        return Scanned()
+    hashed = hashlib.sha256()
+    for piece in _content(fd, span):
+        hashed.update(piece)
+    return Scanned(sha256=hashed.digest())
+
+
+def _magic(fd: int, span: Span) -> bytes:
+    """Return the first four bytes of a member that declares at least as many."""
+    if span.method == _STORED:
+        magic = _read_at(fd, len(_MAGIC), span.offset) if span.compressed_size == span.size else b""
+        if len(magic) < len(_MAGIC):
+            raise _Damage("size")
+        return magic
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    magic = b""
+    for chunk in _compressed(fd, span, _FIRST_READ):
+        rest = chunk
+        while rest:
+            magic += _inflate(inflater, rest, len(_MAGIC) - len(magic))
+            if len(magic) == len(_MAGIC):
+                return magic
+            if inflater.eof:
+                raise _Damage("size")
+            rest = inflater.unconsumed_tail
+    raise _Damage("inflate")
+
+
+def _content(fd: int, span: Span) -> Iterator[bytes]:
+    """Yield the content piece by piece, then check size and CRC-32."""
+    crc = produced = 0
+    if span.method == _STORED and span.compressed_size != span.size:
+        raise _Damage("size")
+    pieces = _compressed(fd, span, _CHUNK) if span.method == _STORED else _inflated(fd, span)
+    for piece in pieces:
+        produced += len(piece)
+        if produced > span.size:
+            raise _Damage("size")
+        crc = zlib.crc32(piece, crc)
+        yield piece
+    if produced != span.size:
+        raise _Damage("size")
+    if crc != span.crc:
+        raise _Damage("crc")
+
+
+def _inflated(fd: int, span: Span) -> Iterator[bytes]:
+    """Yield what the deflate stream holds, at most one byte more than declared: the proof of a lie about the size."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    left = span.size + 1
+    taken = 0
+    for chunk in _compressed(fd, span, _CHUNK):
+        if inflater.eof:
+            raise _Damage("inflate")
+        taken += len(chunk)
+        rest = chunk
+        while rest and not inflater.eof:
+            piece = _inflate(inflater, rest, min(left, _CHUNK))
+            left -= len(piece)
+            yield piece
+            rest = inflater.unconsumed_tail
+            # A full piece may have left output behind that needs no more input.
+            while not rest and not inflater.eof and len(piece) == _CHUNK:
+                piece = _inflate(inflater, b"", min(left, _CHUNK))
+                left -= len(piece)
+                yield piece
+                rest = inflater.unconsumed_tail
+        if inflater.unused_data:
+            raise _Damage("inflate")
+    if not inflater.eof or taken < span.compressed_size:
+        raise _Damage("inflate")
+
+
+def _inflate(inflater: zlib._Decompress, data: bytes, most: int) -> bytes:
+    try:
+        return inflater.decompress(data, most)
+    except zlib.error:
+        raise _Damage("inflate") from None
+
+
+def _compressed(fd: int, span: Span, chunk: int) -> Iterator[bytes]:
+    """Yield the compressed bytes, fewer than declared where the archive ends early."""
+    offset, left = span.offset, span.compressed_size
+    while left > 0:
+        data = _read_at(fd, min(left, chunk), offset)
+        if not data:
+            return
+        yield data
+        offset += len(data)
+        left -= len(data)
+
+
+def _read_at(fd: int, size: int, offset: int) -> bytes:
+    """Return `size` bytes from `offset` on; fewer only at the end of the file."""
+    parts = []
+    while size > 0:
+        part = os.pread(fd, min(size, sys.maxsize), offset) if offset <= sys.maxsize else b""
+        if not part:
+            break
+        parts.append(part)
+        offset += len(part)
+        size -= len(part)
+    return b"".join(parts)

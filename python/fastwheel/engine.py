@@ -1,0 +1,282 @@
+"""The one door to the ELF engines and to the work on many bytes.
+
+There are two engines for one contract: Rust (`fastwheel._core`), and pure Python (`fastwheel.elf` and
+`fastwheel._fallback`) for platforms without it. They give the same facts, bytes and error codes; only the bytes of
+deflate streams differ. The environment variable `FASTWHEEL_ENGINE` (`rust` or `python`) chooses at the first use.
+
+>>> from fastwheel import engine
+>>> engine.sha256_many([b"abc"])[0].hex()[:8]
+'ba7816bf'
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from functools import cache
+from itertools import starmap
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from fastwheel.elf.model import Facts, Segment, Symbol, Version, VersionDefinition, VersionNeed
+from fastwheel.errors import ElfError, FastwheelError, escape
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fastwheel._core import FactsTuple
+    from fastwheel.elf.model import Edit
+
+__all__ = [
+    "Buffer",
+    "Scanned",
+    "Span",
+    "deflate_many",
+    "edit",
+    "name",
+    "read",
+    "read_file",
+    "scan",
+    "sha256_many",
+    "symbols",
+]
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+#: The environment variable that chooses the engine.
+VARIABLE: Final = "FASTWHEEL_ENGINE"
+
+
+class Span(NamedTuple):
+    """Where a member's data lie in a zip archive, and what its central directory says of them.
+
+    Attributes:
+        offset: of the first compressed byte in the file.
+        compressed_size: in bytes.
+        size: of the content in bytes.
+        crc: CRC-32 of the content.
+        method: 0 stored, 8 deflated.
+    """
+
+    offset: int
+    compressed_size: int
+    size: int
+    crc: int
+    method: int
+
+
+class Scanned(NamedTuple):
+    """What `scan` found of one member.
+
+    Attributes:
+        facts: of an ELF file that can be read, else None.
+        error: of an ELF file that cannot, else None.
+        fault: how the content contradicts the central directory: "inflate" (no deflate stream that fills the compressed
+            bytes exactly), "size" or "crc"; else None. There is nothing else then.
+        sha256: of the content, 32 bytes, where asked for.
+    """
+
+    facts: Facts | None = None
+    error: ElfError | None = None
+    fault: str | None = None
+    sha256: bytes | None = None
+
+
+def name() -> str:
+    """Return which engine is in use: "rust" or "python".
+
+    Raises:
+        FastwheelError: FW800, `FASTWHEEL_ENGINE` names neither, or the Rust engine where it is not installed.
+    """
+    return "rust" if _is_rust() else "python"
+
+
+def read(data: Buffer) -> Facts:
+    """Read what the loader would learn of an ELF file.
+
+    Args:
+        data: the whole file.
+
+    Raises:
+        ElfError: FW3xx, the bytes are not an ELF file, or contradict themselves.
+    """
+    if not _is_rust():
+        from fastwheel.elf.facts import read as pure
+
+        return pure(data)
+    from fastwheel import _core
+
+    return _facts(_core.read(data))
+
+
+def symbols(data: Buffer) -> tuple[Symbol, ...]:
+    """Read the dynamic symbols of an ELF file from index 1 on, with their versions; none without PT_DYNAMIC.
+
+    Raises:
+        ElfError: FW3xx, as `read`.
+    """
+    if not _is_rust():
+        from fastwheel.elf.facts import symbols as pure
+
+        return pure(data)
+    from fastwheel import _core
+
+    return tuple(starmap(Symbol, _core.symbols(data)))
+
+
+def edit(data: Buffer, edit: Edit) -> bytes:
+    """Return the ELF file with `edit` done, all else meaning the same as before.
+
+    Raises:
+        ElfError: FW3xx it cannot be read; FW4xx it cannot be edited so; FW900 the result is not what was asked for.
+    """
+    # The Rust engine has no editor yet: both engines use the pure one.
+    from fastwheel.elf.edit import edit as pure
+
+    return pure(bytes(data), edit)
+
+
+def read_file(path: str | os.PathLike[str]) -> Facts:
+    """Read what the loader would learn of an ELF file on disk, such as a library of the system.
+
+    Raises:
+        FastwheelError: FW700 it cannot be read; FW701 it is not a regular file.
+        ElfError: FW3xx, as `read`.
+    """
+    text = os.fspath(path)
+    try:
+        # O_NONBLOCK: a FIFO must not make this wait for a writer.
+        fd = os.open(text, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError) as error:
+        raise _cannot_read(text, error) from error
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise FastwheelError(f"not a regular file: {escape(text)}", code="FW701")
+        if not _is_rust():
+            from fastwheel._fallback import read_fd
+
+            return read_fd(fd)
+        from fastwheel import _core
+
+        return _facts(_core.read_fd(fd))
+    except (OSError, MemoryError) as error:
+        raise _cannot_read(text, error) from error
+    finally:
+        os.close(fd)
+
+
+def scan(fd: int, spans: Sequence[Span], *, digest: bool = False, jobs: int = 0) -> list[Scanned]:
+    """Look into members of a zip archive: which are ELF files, and what the loader would learn of them.
+
+    A member whose content begins with the magic number of ELF is inflated whole and checked against `size` and
+    `crc`. Of any other only the first four bytes are inflated, unless `digest` is asked for. Never is more produced
+    than a member declares. `fd` is read by position; its file offset is neither used nor moved.
+
+    Args:
+        fd: the archive, open for reading.
+        spans: the members.
+        digest: hash (and check) every member.
+        jobs: the number of threads, 0 for one per usable processor.
+
+    Returns:
+        One for each of `spans`, in their order.
+
+    Raises:
+        FastwheelError: FW700, the archive cannot be read.
+    """
+    try:
+        if not _is_rust():
+            from fastwheel._fallback import scan as pure
+
+            return pure(fd, spans, digest, jobs)
+        from fastwheel import _core
+
+        return [
+            Scanned(None if facts is None else _facts(facts), error, fault, sha256)
+            for facts, error, fault, sha256 in _core.scan(fd, spans, digest, jobs)
+        ]
+    except (OSError, MemoryError) as error:
+        raise _cannot_read("the archive", error) from error
+
+
+def sha256_many(buffers: Sequence[Buffer], *, jobs: int = 0) -> list[bytes]:
+    """Return the SHA-256 (32 bytes) of each buffer, computed by `jobs` threads (0: one per usable processor)."""
+    if not _is_rust():
+        from fastwheel._fallback import sha256_many as pure
+
+        return pure(buffers, jobs)
+    from fastwheel import _core
+
+    return _core.sha256_many(buffers, jobs)
+
+
+def deflate_many(buffers: Sequence[Buffer], level: int, *, jobs: int = 0) -> list[bytes]:
+    """Return a raw deflate stream (RFC 1951) of each buffer, made by `jobs` threads (0: one per usable processor).
+
+    The bytes depend on the engine and `level` only, not on the number of threads.
+
+    Args:
+        buffers: what to compress.
+        level: 0 (stored) to 9 (smallest), about as large as zlib's at that level or smaller.
+        jobs: the number of threads.
+
+    Raises:
+        FastwheelError: FW800, `level` is none of these.
+    """
+    if level not in range(10):
+        raise FastwheelError(f"no compression level {level}", code="FW800", hint="choose one of 0 to 9")
+    if not _is_rust():
+        from fastwheel._fallback import deflate_many as pure
+
+        return pure(buffers, level, jobs)
+    from fastwheel import _core
+
+    return _core.deflate_many(buffers, level, jobs)
+
+
+@cache
+def _is_rust() -> bool:
+    """Decide once which engine to use."""
+    wanted = os.environ.get(VARIABLE, "")
+    if wanted == "python":
+        return False
+    if wanted not in {"", "rust"}:
+        raise FastwheelError(
+            f"{VARIABLE} is {escape(wanted)}, which is no engine", code="FW800", hint="choose rust or python"
+        )
+    try:
+        from fastwheel import _core  # noqa: F401
+    except ImportError as error:
+        if wanted == "rust":
+            raise FastwheelError(
+                f"the Rust engine is not available here: {escape(str(error))}",
+                code="FW800",
+                hint=f"leave {VARIABLE} unset to use the Python engine",
+            ) from error
+        return False
+    return True
+
+
+def _facts(fields: FactsTuple) -> Facts:
+    """Make `Facts` of its fields in order, as `_core` returns them."""
+    return Facts(
+        *fields[:7],
+        tuple(starmap(Segment, fields[7])),
+        fields[8],
+        fields[9],
+        fields[10],
+        fields[11],
+        fields[12],
+        fields[13],
+        fields[14],
+        fields[15],
+        fields[16],
+        fields[17],
+        tuple(VersionNeed(file, tuple(starmap(Version, versions))) for file, versions in fields[18]),
+        tuple(starmap(VersionDefinition, fields[19])),
+        *fields[20:],
+    )
+
+
+def _cannot_read(what: str, error: Exception) -> FastwheelError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or "not enough memory"
+    return FastwheelError(f"cannot read {escape(what)}: {escape(reason)}", code="FW700")

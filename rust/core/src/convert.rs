@@ -1,0 +1,166 @@
+//! Rust values as Python's: tuples in the order of the fields of `elf/model.py`, from which `engine.py` makes its dataclasses.
+
+use fastwheel_elf::{ByteOrder, Facts, Segment, Symbol};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString, PyTuple};
+
+use crate::guard::elf_error;
+use crate::inflate::Damage;
+use crate::scan::Scanned;
+
+/// The bytes of a Python object, kept alive. Those of `bytes` are not copied; the stable ABI of CPython 3.10 gives no way to
+/// borrow those of other objects.
+pub struct Buffer<'py>(Bound<'py, PyBytes>);
+
+impl<'py> Buffer<'py> {
+    /// The bytes of any object with the buffer protocol.
+    pub fn of(object: &Bound<'py, PyAny>) -> PyResult<Self> {
+        if let Ok(bytes) = object.cast::<PyBytes>() {
+            return Ok(Self(bytes.clone()));
+        }
+        let py = object.py();
+        // `bytes(7)` would be seven zeros: a memoryview takes only buffers.
+        let view = py.import("builtins")?.getattr("memoryview")?.call1((object,))?;
+        Ok(Self(view.call_method0("tobytes")?.cast_into()?))
+    }
+
+    /// Those of each object that `objects` yields.
+    pub fn many(objects: &Bound<'py, PyAny>) -> PyResult<Vec<Self>> {
+        objects.try_iter()?.map(|object| Self::of(&object?)).collect()
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+/// A string of the file as Python sees file names: UTF-8, other bytes as lone surrogates.
+fn text<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(PyString::new(py, text)),
+        Err(_) => {
+            PyString::from_encoded_object(&PyBytes::new(py, bytes), Some(c"utf-8"), Some(c"surrogateescape"))
+        }
+    }
+}
+
+fn optional<'py>(py: Python<'py>, bytes: Option<&[u8]>) -> PyResult<Option<Bound<'py, PyString>>> {
+    bytes.map(|bytes| text(py, bytes)).transpose()
+}
+
+fn texts<'py>(py: Python<'py>, names: &[Vec<u8>]) -> PyResult<Bound<'py, PyTuple>> {
+    let names: Vec<_> = names.iter().map(|name| text(py, name)).collect::<PyResult<_>>()?;
+    PyTuple::new(py, names)
+}
+
+fn tuple<'py, T>(
+    py: Python<'py>,
+    items: &[T],
+    each: impl Fn(&T) -> PyResult<Bound<'py, PyTuple>>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let items: Vec<_> = items.iter().map(each).collect::<PyResult<_>>()?;
+    PyTuple::new(py, items)
+}
+
+fn segment_tuple<'py>(py: Python<'py>, segment: &Segment) -> PyResult<Bound<'py, PyTuple>> {
+    (
+        segment.p_type.0,
+        segment.p_flags,
+        segment.p_offset,
+        segment.p_vaddr,
+        segment.p_filesz,
+        segment.p_memsz,
+        segment.p_align,
+    )
+        .into_pyobject(py)
+}
+
+/// The fields of `Facts`; those of the dataclasses inside of it as tuples too.
+pub fn facts_tuple<'py>(py: Python<'py>, facts: &Facts) -> PyResult<Bound<'py, PyTuple>> {
+    let byte_order = match facts.byte_order {
+        ByteOrder::Little => "little",
+        ByteOrder::Big => "big",
+    };
+    let headers = (
+        facts.class.bits(),
+        byte_order,
+        facts.os_abi,
+        facts.abi_version,
+        facts.e_type,
+        facts.e_machine,
+        facts.e_flags,
+        tuple(py, &facts.segments, |segment| segment_tuple(py, segment))?,
+        facts.dynamic,
+        optional(py, facts.interpreter.as_deref())?,
+    );
+    let entries = (
+        optional(py, facts.soname.as_deref())?,
+        texts(py, &facts.needed)?,
+        optional(py, facts.rpath.as_deref())?,
+        optional(py, facts.runpath.as_deref())?,
+        facts.dt_flags,
+        facts.dt_flags_1,
+        facts.text_relocations,
+        facts.stack_flags,
+    );
+    let version_needs = tuple(py, &facts.version_needs, |need| {
+        let versions = tuple(py, &need.versions, |version| {
+            (text(py, &version.name)?, version.index, version.weak).into_pyobject(py)
+        })?;
+        (text(py, &need.file)?, versions).into_pyobject(py)
+    })?;
+    let version_definitions = tuple(py, &facts.version_definitions, |version| {
+        let name = text(py, &version.name)?;
+        (name, version.index, version.base, version.weak, texts(py, &version.parents)?).into_pyobject(py)
+    })?;
+    let tables = (
+        version_needs,
+        version_definitions,
+        texts(py, &facts.undefined)?,
+        texts(py, &facts.undefined_weak)?,
+        texts(py, &facts.init_functions)?,
+        facts.build_id.as_deref().map(hex),
+        facts.x86_isa_needed,
+    );
+    // PyO3 makes tuples of up to twelve values.
+    let parts = [headers.into_pyobject(py)?, entries.into_pyobject(py)?, tables.into_pyobject(py)?];
+    let mut fields = Vec::with_capacity(25);
+    for part in &parts {
+        fields.extend(part.iter());
+    }
+    PyTuple::new(py, fields)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The fields of `Symbol`.
+pub fn symbol_tuple<'py>(py: Python<'py>, symbol: &Symbol<'_>) -> PyResult<Bound<'py, PyTuple>> {
+    (
+        text(py, symbol.name)?,
+        symbol.value,
+        symbol.size,
+        symbol.kind,
+        symbol.binding,
+        symbol.visibility,
+        symbol.section,
+        optional(py, symbol.version)?,
+        optional(py, symbol.version_file)?,
+        symbol.hidden,
+    )
+        .into_pyobject(py)
+}
+
+/// The fields of `Scanned`; the error as an `ElfError`.
+pub fn scanned_tuple<'py>(py: Python<'py>, scanned: &Scanned) -> PyResult<Bound<'py, PyTuple>> {
+    let facts = scanned.facts.as_ref().map(|facts| facts_tuple(py, facts)).transpose()?;
+    let error = scanned.error.as_ref().map(|error| elf_error(error).into_value(py));
+    let fault = scanned.damage.map(|damage| match damage {
+        Damage::Inflate => "inflate",
+        Damage::Size => "size",
+        Damage::Crc => "crc",
+    });
+    let sha256 = scanned.sha256.map(|sum| PyBytes::new(py, &sum));
+    (facts, error, fault, sha256).into_pyobject(py)
+}

@@ -1,0 +1,155 @@
+//! The extension module `fastwheel._core`: what `engine.py` has done by threads without the GIL.
+//!
+//! Thin on purpose. Each function takes what it needs out of Python's values, releases the GIL, works, and makes Python's
+//! values again; every one is [`guarded`](guard::caught), so that a panic is an error like any other.
+
+#![cfg_attr(
+    test,
+    allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)
+)]
+
+mod bulk;
+mod convert;
+mod file;
+mod guard;
+mod inflate;
+mod pool;
+mod scan;
+
+use pyo3::prelude::*;
+
+/// The Rust engine of fastwheel. Use it through `fastwheel.engine`.
+#[pymodule(gil_used = false)]
+mod _core {
+    use libdeflater::CompressionLvl;
+    use pyo3::exceptions::PyValueError;
+    use pyo3::prelude::*;
+    use pyo3::types::{PyBytes, PyList, PyTuple};
+
+    use crate::convert::{Buffer, facts_tuple, scanned_tuple, symbol_tuple};
+    use crate::guard::{caught, quiet_panics};
+    use crate::inflate::Span;
+    use crate::scan::scan as scan_members;
+    use crate::{bulk, file};
+
+    /// (offset, compressed_size, size, crc, method)
+    type SpanTuple = (u64, u64, u64, u32, u16);
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        quiet_panics();
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+
+    /// The facts of an ELF file, as the fields of `Facts` in order.
+    #[pyfunction]
+    fn read<'py>(py: Python<'py>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
+        let done = caught(|| {
+            let data = Buffer::of(data)?;
+            let bytes = data.as_bytes();
+            let facts = py.detach(|| fastwheel_elf::read(bytes))?;
+            Ok(facts_tuple(py, &facts)?)
+        });
+        Ok(done?)
+    }
+
+    /// The dynamic symbols of an ELF file, each as the fields of `Symbol` in order.
+    #[pyfunction]
+    fn symbols<'py>(py: Python<'py>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        let done = caught(|| {
+            let data = Buffer::of(data)?;
+            let bytes = data.as_bytes();
+            let symbols = py.detach(|| fastwheel_elf::symbols(bytes))?;
+            let tuples: Vec<_> =
+                symbols.iter().map(|symbol| symbol_tuple(py, symbol)).collect::<PyResult<_>>()?;
+            Ok(PyList::new(py, tuples)?)
+        });
+        Ok(done?)
+    }
+
+    /// The facts of the ELF file that `fd` is open on; the file is mapped if it is large.
+    #[pyfunction]
+    fn read_fd(py: Python<'_>, fd: i32) -> PyResult<Bound<'_, PyTuple>> {
+        let done = caught(|| {
+            let file = file::duplicate(fd)?;
+            let facts =
+                py.detach(|| Ok::<_, crate::guard::Fault>(fastwheel_elf::read(&file::Content::of(&file)?)?))?;
+            Ok(facts_tuple(py, &facts)?)
+        });
+        Ok(done?)
+    }
+
+    /// Scan members of the zip archive that `fd` is open on; see `engine.scan`.
+    #[pyfunction]
+    fn scan(
+        py: Python<'_>,
+        fd: i32,
+        spans: Vec<SpanTuple>,
+        digest: bool,
+        jobs: usize,
+    ) -> PyResult<Bound<'_, PyList>> {
+        let done = caught(|| {
+            let file = file::duplicate(fd)?;
+            let spans: Vec<Span> = spans
+                .into_iter()
+                .map(|(offset, compressed_size, size, crc, method)| Span {
+                    offset,
+                    compressed_size,
+                    size,
+                    crc,
+                    method,
+                })
+                .collect();
+            let results = py.detach(|| scan_members(&file, &spans, digest, jobs))?;
+            let tuples: Vec<_> =
+                results.iter().map(|result| scanned_tuple(py, result)).collect::<PyResult<_>>()?;
+            Ok(PyList::new(py, tuples)?)
+        });
+        Ok(done?)
+    }
+
+    /// The SHA-256 of each buffer.
+    #[pyfunction]
+    fn sha256_many<'py>(
+        py: Python<'py>,
+        buffers: &Bound<'py, PyAny>,
+        jobs: usize,
+    ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let done = caught(|| {
+            let buffers = Buffer::many(buffers)?;
+            let bytes: Vec<&[u8]> = buffers.iter().map(Buffer::as_bytes).collect();
+            let sums = py.detach(|| bulk::sha256(&bytes, jobs))?;
+            Ok(sums.iter().map(|sum| PyBytes::new(py, sum)).collect())
+        });
+        Ok(done?)
+    }
+
+    /// The raw deflate stream of each buffer, at a level of 0 to 9.
+    #[pyfunction]
+    fn deflate_many<'py>(
+        py: Python<'py>,
+        buffers: &Bound<'py, PyAny>,
+        level: i32,
+        jobs: usize,
+    ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let level = CompressionLvl::new(level)
+            .ok()
+            .filter(|_| level <= 9)
+            .ok_or_else(|| PyValueError::new_err("level is not one of 0 to 9"))?;
+        let done = caught(|| {
+            let buffers = Buffer::many(buffers)?;
+            let bytes: Vec<&[u8]> = buffers.iter().map(Buffer::as_bytes).collect();
+            let streams = py.detach(|| bulk::deflate(&bytes, level, jobs))?;
+            Ok(streams.iter().map(|stream| PyBytes::new(py, stream)).collect())
+        });
+        Ok(done?)
+    }
+
+    /// Panic, so that a test can see what users would see.
+    #[pyfunction]
+    fn provoke_panic(py: Python<'_>, message: &str) -> PyResult<()> {
+        #[allow(clippy::panic)]
+        let done = caught(|| py.detach(|| panic!("{message}")));
+        Ok(done?)
+    }
+}

@@ -1,0 +1,307 @@
+//! The dynamic symbol table (`Elfxx_Sym`) and the hash tables that tell its length.
+
+use object::elf;
+use object::elf::{EM_ALPHA, EM_S390, Machine};
+
+use crate::dynamic::{DT_RELR, Dynamic};
+use crate::error::{Code, Error};
+use crate::image::{Class, Image};
+use crate::strings::StringTable;
+
+/// Entries that point to tables, of which one may begin behind the symbols.
+const NEIGHBOURS: [elf::DynamicTag; 10] = [
+    elf::DT_HASH,
+    elf::DT_STRTAB,
+    elf::DT_RELA,
+    elf::DT_REL,
+    elf::DT_JMPREL,
+    DT_RELR,
+    elf::DT_GNU_HASH,
+    elf::DT_VERSYM,
+    elf::DT_VERDEF,
+    elf::DT_VERNEED,
+];
+
+/// One symbol, as stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sym {
+    /// An offset into DT_STRTAB.
+    pub st_name: u32,
+    /// Binding and type.
+    pub st_info: u8,
+    /// Visibility.
+    pub st_other: u8,
+    /// The section, 0 (SHN_UNDEF) for an undefined symbol.
+    pub st_shndx: u16,
+    /// Its address.
+    pub st_value: u64,
+    /// Its size in bytes.
+    pub st_size: u64,
+}
+
+impl Sym {
+    fn read(entry: &Image<'_>) -> Option<Self> {
+        let st_name = entry.u32(0)?;
+        Some(match entry.class {
+            Class::Elf32 => Self {
+                st_name,
+                st_value: entry.word(4)?,
+                st_size: entry.word(8)?,
+                st_info: entry.u8(12)?,
+                st_other: entry.u8(13)?,
+                st_shndx: entry.u16(14)?,
+            },
+            Class::Elf64 => Self {
+                st_name,
+                st_info: entry.u8(4)?,
+                st_other: entry.u8(5)?,
+                st_shndx: entry.u16(6)?,
+                st_value: entry.word(8)?,
+                st_size: entry.word(16)?,
+            },
+        })
+    }
+
+    /// STB_*.
+    pub fn binding(&self) -> elf::SymbolBind {
+        elf::SymbolBind(self.st_info >> 4)
+    }
+
+    /// STT_*.
+    pub fn kind(&self) -> elf::SymbolType {
+        elf::SymbolType(self.st_info & 15)
+    }
+
+    /// STV_*.
+    pub fn visibility(&self) -> u8 {
+        self.st_other & 3
+    }
+
+    /// SHN_UNDEF.
+    pub fn is_undefined(&self) -> bool {
+        self.st_shndx == elf::SHN_UNDEF.0
+    }
+}
+
+/// The table at DT_SYMTAB.
+#[derive(Clone, Copy, Debug)]
+pub struct SymbolTable<'a> {
+    table: Option<Image<'a>>,
+    /// The number of entries, entry 0 included.
+    pub count: u64,
+}
+
+fn fault(text: impl std::fmt::Display) -> Error {
+    Error::new(Code::Symbols, text)
+}
+
+fn symbol_size(class: Class) -> u64 {
+    match class {
+        Class::Elf32 => 16,
+        Class::Elf64 => 24,
+    }
+}
+
+impl<'a> SymbolTable<'a> {
+    /// Finds the table and how many symbols it has, which no dynamic entry says.
+    ///
+    /// The count is, in this order: `nchain` of DT_HASH; the end of the last chain of DT_GNU_HASH, if it holds a symbol;
+    /// else as many entries as fit between DT_SYMTAB and the nearest table behind it that another entry points to, or the
+    /// end of the PT_LOAD, but only up to the first whose `st_name` is not below DT_STRSZ.
+    pub fn read(
+        image: &Image<'a>,
+        machine: Machine,
+        dynamic: &Dynamic,
+        strings: &StringTable<'a>,
+    ) -> Result<Self, Error> {
+        let Some(address) = dynamic.last(elf::DT_SYMTAB) else { return Ok(Self { table: None, count: 0 }) };
+        let size = symbol_size(image.class);
+        if let Some(entry) = dynamic.last(elf::DT_SYMENT).filter(|entry| *entry != size) {
+            return Err(fault(format_args!("DT_SYMENT is {entry}, not {size}")));
+        }
+        let table = dynamic.space.from(image, address);
+        let table = table.ok_or_else(|| fault("DT_SYMTAB is in the file part of no PT_LOAD"))?;
+        let of = |count| Self { table: Some(table), count };
+        let mut most = table.room(size);
+        if let Some(hash) = dynamic.last(elf::DT_HASH) {
+            let count = sysv_hash_count(image, machine, dynamic, hash)?;
+            if count > most {
+                return Err(fault("DT_HASH: nchain symbols reach behind the PT_LOAD of DT_SYMTAB"));
+            }
+            return Ok(of(count));
+        }
+        if let Some(hash) = dynamic.last(elf::DT_GNU_HASH)
+            && let Some(count) = gnu_hash_count(image, dynamic, hash)?
+        {
+            if count > most {
+                return Err(fault("DT_GNU_HASH: its symbols reach behind the PT_LOAD of DT_SYMTAB"));
+            }
+            return Ok(of(count));
+        }
+        for (tag, value) in &dynamic.entries {
+            if NEIGHBOURS.contains(tag)
+                && let Some(distance) = value.checked_sub(address).filter(|distance| *distance > 0)
+            {
+                most = most.min(distance.checked_div(size).unwrap_or(0));
+            }
+        }
+        let named = (0..most)
+            .take_while(|index| {
+                let name = table.u32(index.saturating_mul(size));
+                name.is_some_and(|name| u64::from(name) < strings.size())
+            })
+            .count();
+        Ok(of(named as u64))
+    }
+
+    /// Every symbol from index 1 on.
+    pub fn iter(&self) -> impl Iterator<Item = Sym> + use<'a> {
+        let (table, count) = (self.table, self.count);
+        (1..count).map_while(move |index| {
+            let table = table?;
+            let size = symbol_size(table.class);
+            Sym::read(&table.window(index.checked_mul(size)?, size)?)
+        })
+    }
+}
+
+/// `nchain` of the DT_HASH table at `address`: by definition the number of symbols.
+fn sysv_hash_count(
+    image: &Image<'_>,
+    machine: Machine,
+    dynamic: &Dynamic,
+    address: u64,
+) -> Result<u64, Error> {
+    // The words of this table have 4 bytes, but 8 in 64-bit files of two machines.
+    let wide = image.class == Class::Elf64 && (machine == EM_S390 || machine == EM_ALPHA);
+    let size: u64 = if wide { 8 } else { 4 };
+    let outside = || fault("DT_HASH is in the file part of no PT_LOAD");
+    let table = dynamic.space.from(image, address).ok_or_else(outside)?;
+    let word = |offset| if wide { table.u64(offset) } else { table.u32(offset).map(u64::from) };
+    let (nbucket, nchain) = word(0).zip(word(size)).ok_or_else(outside)?;
+    let words = nbucket.checked_add(nchain).and_then(|sum| sum.checked_add(2));
+    if words.is_none_or(|words| words > table.room(size)) {
+        return Err(fault("DT_HASH: nbucket and nchain reach behind its PT_LOAD"));
+    }
+    Ok(nchain)
+}
+
+/// The number of symbols that the DT_GNU_HASH table at `address` implies; `None` if it holds none (`symoffset` then says
+/// nothing).
+///
+/// The symbols of a bucket are neighbours; the last one has bit 0 of its hash set. So the table ends with the chain of the
+/// bucket that begins highest.
+fn gnu_hash_count(image: &Image<'_>, dynamic: &Dynamic, address: u64) -> Result<Option<u64>, Error> {
+    let outside = || fault("DT_GNU_HASH is in the file part of no PT_LOAD");
+    let table = dynamic.space.from(image, address).filter(|table| table.size() >= 16).ok_or_else(outside)?;
+    let header = table.u32(0).zip(table.u32(4)).zip(table.u32(8));
+    let ((nbuckets, symoffset), maskwords) = header.ok_or_else(outside)?;
+    let bloom = u64::from(maskwords).saturating_mul(image.class.word_size());
+    let buckets = bloom.saturating_add(16);
+    let chains = u64::from(nbuckets).saturating_mul(4).saturating_add(buckets);
+    if chains > table.size() {
+        return Err(fault("DT_GNU_HASH: nbuckets and maskwords reach behind its PT_LOAD"));
+    }
+    let starts = (0..u64::from(nbuckets))
+        .filter_map(|index| table.u32(index.saturating_mul(4).saturating_add(buckets)));
+    let highest = starts.max().unwrap_or(0);
+    if highest == 0 {
+        return Ok(None);
+    }
+    let first =
+        highest.checked_sub(symoffset).ok_or_else(|| fault("DT_GNU_HASH: a bucket is below symoffset"))?;
+    for (index, symbol) in (u64::from(first)..).zip(u64::from(highest)..) {
+        let hash = table.u32(index.saturating_mul(4).saturating_add(chains));
+        let hash = hash.ok_or_else(|| fault("DT_GNU_HASH: a chain reaches behind its PT_LOAD"))?;
+        if hash & 1 != 0 {
+            return Ok(Some(symbol.saturating_add(1)));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::ByteOrder;
+    use crate::tests::{Builder, code_of};
+
+    /// Entry 0, undefined `printf`, undefined weak `gmon`, defined function `PyInit_x`.
+    fn symbols(builder: &mut Builder) {
+        let [printf, gmon, init] = ["printf", "gmon", "PyInit_x"].map(|text| builder.string(text));
+        let mut table = builder.words();
+        for (name, info, section) in [(0, 0, 0), (printf, 0x12, 0), (gmon, 0x20, 0), (init, 0x12, 7)] {
+            match table.class {
+                Class::Elf32 => table.word(name).word(0x100).word(4).byte(info).byte(0).half(section),
+                Class::Elf64 => table.word(name).byte(info).byte(0).half(section).xword(0x100).xword(4),
+            };
+        }
+        builder.table(elf::DT_SYMTAB, &table);
+    }
+
+    fn sysv(builder: &mut Builder, nchain: u32) {
+        let mut table = builder.words();
+        table.word(1).word(nchain).word(1);
+        for _ in 0..4 {
+            table.word(0);
+        }
+        builder.table(elf::DT_HASH, &table);
+    }
+
+    fn gnu(builder: &mut Builder, symoffset: u32, bucket: u32, chain: &[u32]) {
+        let mut table = builder.words();
+        table.word(1).word(symoffset).word(1).word(6).addr(0).word(bucket);
+        for hash in chain {
+            table.word(*hash);
+        }
+        builder.table(elf::DT_GNU_HASH, &table);
+    }
+
+    fn assert_names(builder: &Builder) {
+        let facts = crate::read(&builder.bytes()).unwrap();
+        assert_eq!(facts.undefined, [b"printf"]);
+        assert_eq!(facts.undefined_weak, [b"gmon"]);
+        assert_eq!(facts.init_functions, [b"PyInit_x"]);
+        let data = builder.bytes();
+        let symbols = crate::symbols(&data).unwrap();
+        let of: Vec<_> = symbols.iter().map(|s| (s.name, s.binding, s.kind, s.section)).collect();
+        assert_eq!(of, [(&b"printf"[..], 1, 2, 0), (b"gmon", 2, 0, 0), (b"PyInit_x", 1, 2, 7)]);
+        assert_eq!((symbols[2].value, symbols[2].size), (0x100, 4));
+    }
+
+    #[test]
+    fn the_count_is_nchain_or_the_end_of_the_last_chain_or_what_fits() {
+        for mut builder in Builder::all() {
+            symbols(&mut builder);
+            let mut with = builder.clone();
+            sysv(&mut with, 4);
+            assert_names(&with);
+            let mut with = builder.clone();
+            gnu(&mut with, 3, 3, &[0x1235]);
+            assert_names(&with);
+            // An empty table says nothing: up to the table behind.
+            gnu(&mut builder, 9, 0, &[]);
+            assert_names(&builder);
+        }
+    }
+
+    #[test]
+    fn hash_tables_that_reach_outside() {
+        let mut builder = Builder::new(Class::Elf64, ByteOrder::Big);
+        symbols(&mut builder);
+        let mut bad = Vec::new();
+        for nchain in [1 << 20, u32::MAX] {
+            bad.push(builder.clone());
+            sysv(bad.last_mut().unwrap(), nchain);
+        }
+        for (symoffset, bucket) in [(4, 3), (3, u32::MAX), (0, 1000)] {
+            bad.push(builder.clone());
+            gnu(bad.last_mut().unwrap(), symoffset, bucket, &[2, 2, 2]);
+        }
+        builder.entries.push((elf::DT_SYMENT, 16));
+        bad.push(builder);
+        for builder in bad {
+            assert_eq!(code_of(crate::read(&builder.bytes())), Code::Symbols);
+        }
+    }
+}
