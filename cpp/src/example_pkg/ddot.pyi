@@ -7,5 +7,7 @@ if sys.version_info >= (3, 12):
 else:
     from typing_extensions import Buffer
 
-def ddot(x: Buffer | Sequence[SupportsFloat | SupportsIndex], y: Buffer | Sequence[SupportsFloat | SupportsIndex]) -> float:
+def ddot(
+    x: Buffer | Sequence[SupportsFloat | SupportsIndex], y: Buffer | Sequence[SupportsFloat | SupportsIndex]
+) -> float:
     """Return the sum of x[i] * y[i]."""
