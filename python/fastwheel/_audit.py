@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from fastwheel.errors import FastwheelError, escape
@@ -102,10 +103,13 @@ def _aimed_at(plat: str) -> tuple[Arch | None, Libc | None]:
 
 
 def _host_libc() -> Libc:
-    """The C library of this machine: musl if its loader is there, else glibc."""
-    from pathlib import Path
-
-    return Libc.MUSL if any(Path("/lib").glob("ld-musl-*.so.1")) else Libc.GLIBC
+    """The C library of this Python: glibc names itself (confstr(3)), musl does not; elsewhere glibc is likeliest."""
+    if sys.platform != "linux":
+        return Libc.GLIBC
+    try:
+        return Libc.GLIBC if os.confstr("CS_GNU_LIBC_VERSION") else Libc.MUSL
+    except (OSError, ValueError):
+        return Libc.MUSL
 
 
 def _not_a_platform_wheel(wheel: Wheel, found: Survey) -> FastwheelError:
