@@ -171,14 +171,22 @@ def _conf_folders(root: Root, path: str, seen: set[str]) -> Iterator[str]:
         if words[0] == "include":
             files = [file for word in words[1:] for file in _glob(root, word, here[-1])]
             for file in reversed(files):
-                if file not in seen and len(seen) < _MAX_CONFIG_FILES:
-                    seen.add(file)
+                identity = _identity(root, file)
+                if identity not in seen and len(seen) < _MAX_CONFIG_FILES:
+                    seen.add(identity)
                     stack.append(iter(root.text(file, _MAX_CONFIG).splitlines()))
                     here.append(dirname(file))
             continue
         folder = line.partition("#")[0].strip().partition("=")[0].rstrip()
         if folder.startswith("/"):
             yield folder.rstrip("/") or "/"
+
+
+def _identity(root: Root, path: str) -> str:
+    try:
+        return root.real(root.host(path))
+    except (OSError, ValueError):
+        return path
 
 
 def _glob(root: Root, pattern: str, folder: str) -> Sequence[str]:
