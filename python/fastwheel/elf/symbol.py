@@ -81,10 +81,12 @@ class SymbolTable:
         offset: file offset of entry 0; 0 if there is no table.
         count: number of entries, entry 0 included; 0 if there is no table.
 
+        exact: whether a hash table gave the count; else it is an upper bound.
     """
 
     offset: int
     count: int
+    exact: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,7 @@ def read_symbol_table(
     """
     address = last(dynamic, DT_SYMTAB)
     if address is None:
-        return SymbolTable(0, 0)
+        return SymbolTable(0, 0, exact=True)
     size = symbol_size(header)
     entry = last(dynamic, DT_SYMENT)
     if entry is not None and entry != size:
@@ -201,21 +203,21 @@ def read_symbol_table(
         chains = hash_counts(data, header, segments, sysv)[1]
         if chains > most:
             raise ElfError("FW307", "DT_HASH: nchain symbols reach behind the PT_LOAD of DT_SYMTAB")
-        return SymbolTable(offset, chains)
+        return SymbolTable(offset, chains, exact=True)
     gnu = last(dynamic, DT_GNU_HASH)
     if gnu is not None:
         count = gnu_hash(data, header, segments, gnu).count
         if count is not None:
             if count > most:
                 raise ElfError("FW307", "DT_GNU_HASH: its symbols reach behind the PT_LOAD of DT_SYMTAB")
-            return SymbolTable(offset, count)
+            return SymbolTable(offset, count, exact=True)
     for tag, value in dynamic.entries:
         if tag in _NEIGHBOURS and value > address:
             most = min(most, (value - address) // size)
     count = 0
     while count < most and u32(data, header, offset + count * size) < len(strings.content):
         count += 1
-    return SymbolTable(offset, count)
+    return SymbolTable(offset, count, exact=False)
 
 
 def iter_symbols(
