@@ -108,7 +108,15 @@ def debian(*, full: bool = False) -> list[Subject]:
     for name in PROGRAMS:
         path = Path("/usr/bin", name).resolve()
         if path.is_file() and _glance(path) is not None:
-            found.append(Subject(f"debian{path}", "program", path, kind="program", arguments=("--version",)))
+            found.append(
+                Subject(
+                    f"debian{path}",
+                    "program",
+                    path,
+                    kind="program",
+                    arguments=("version" if name == "openssl" else "--version",),
+                )
+            )
     return found
 
 
