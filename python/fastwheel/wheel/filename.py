@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["WheelFileName"]
 
 _TAGS = re.compile(r"\w+(?:\.\w+)*", re.ASCII)
-_LABEL = re.compile(r"[\w.]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +59,10 @@ class WheelFileName:
         parts = name[:-4].split("-")
         # A build tag begins with a digit, a Python tag never does: that tells a build tag from a variant label.
         build = parts.pop(2) if len(parts) > 5 and parts[2][:1].isdigit() else ""
-        variant = parts.pop(5) if len(parts) == 6 else ""
+        variant = parts.pop(5) if len(parts) == 6 else None
         if len(parts) != 5:
             _invalid(name, "it needs five parts joined by '-': project, version, Python tag, ABI tag, platform tag")
-        if variant and not _LABEL.fullmatch(variant):
+        if variant is not None and not _TAGS.fullmatch(variant):
             _invalid(name, f"'{shown(variant)}' is no variant label")
         for tags in parts[2:]:
             if not _TAGS.fullmatch(tags):
@@ -75,7 +74,7 @@ class WheelFileName:
         except (InvalidWheelFilename, ValueError) as error:
             _invalid(name, shown(_reason(str(error))))
         python, abi, platform = (tuple(tags.split(".")) for tags in tag_sets)
-        return cls(project, version, build, python, abi, platform, variant)
+        return cls(project, version, build, python, abi, platform, variant or "")
 
     @property
     def name(self) -> str:

@@ -78,7 +78,7 @@ def case_twins(names: Sequence[str]) -> list[tuple[str, str]]:
     """Return the pairs of names that a file system blind to case, or to Unicode forms, would take for one."""
     text = "\n".join(names)
     folded = text.lower().split("\n") if text.isascii() else [_fold(name) for name in names]
-    if len(set(folded)) == len(names):
+    if len(set(folded)) == len(names) or not names:
         return []
     seen: dict[str, str] = {}
     twins = []
