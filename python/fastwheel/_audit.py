@@ -9,14 +9,15 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from fastwheel.errors import FastwheelError, escape
+from fastwheel.host import host_libc, host_musl
 from fastwheel.policy.arch import Arch, Libc, arch_from_tags, is_loader, isa_level, libc_from_tags
 from fastwheel.policy.match import allowed, best, blacklisted, is_libpython, merge_needs, needs_of, offending
+from fastwheel.policy.tables import android_policy, policies
 from fastwheel.survey import survey
-from fastwheel.verdict import Findings, Options, Reference, Verdict
+from fastwheel.verdict import Findings, Options, Reference, Verdict, bears
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -72,9 +73,7 @@ def examine(wheel: Wheel, options: Options, *, digest: bool = False) -> Verdict:
     Raises:
         FastwheelError: as `audit`.
     """
-    from fastwheel.policy.tables import policies
-
-    arch, libc = _aimed_at(options.plat)
+    arch, libc = _aimed_at(wheel, options.plat)
     found = survey(wheel, digest=digest, arch=arch, libc=libc, jobs=options.jobs)
     notes = [*wheel.warnings, *found.notes]
     purelib = [unit.member for unit in found.units if "purelib" in unit.member.split("/")[:-1]]
@@ -87,29 +86,56 @@ def examine(wheel: Wheel, options: Options, *, digest: bool = False) -> Verdict:
     if not found.units or found.arch is None:
         raise _not_a_platform_wheel(wheel, found)
     if found.libc is None:
-        libc = _host_libc()
+        libc = host_libc()
         notes.append(f"the C library could not be told from the wheel: taking this machine's, {libc.value}")
     else:
         libc = found.libc
-    candidates = policies(libc, found.arch)
+    candidates = _candidates(wheel, found.arch, libc, options.plat, notes)
     return _Audit(wheel.path.name, found, candidates, options, notes).verdict()
 
 
-def _aimed_at(plat: str) -> tuple[Arch | None, Libc | None]:
-    """The machine and C library that `--plat` names."""
+def _aimed_at(wheel: Wheel, plat: str) -> tuple[Arch | None, Libc | None]:
+    """The machine and C library that `--plat` names, which must not be others than the file name's.
+
+    Raises:
+        FastwheelError: FW611, they are; the texts are those that scripts look for.
+    """
     if plat == "auto":
         return None, None
-    return arch_from_tags((plat,)), libc_from_tags((plat,))
+    tags = wheel.filename.platform_tags
+    intro = f"can't repair wheel {escape(wheel.path.name)} with"
+    arch, named_arch = arch_from_tags((plat,)), arch_from_tags(tags)
+    if arch is not None and named_arch is not None and arch is not named_arch:
+        raise FastwheelError(f"{intro} {named_arch} architecture to a wheel targeting {arch}", code="FW611")
+    libc, named_libc = libc_from_tags((plat,)), libc_from_tags(tags)
+    if libc is not None and named_libc is not None and libc is not named_libc:
+        message = f"{intro} {named_libc.name} libc to a wheel targeting {libc.name}"
+        raise FastwheelError(message, code="FW611")
+    return arch, libc
 
 
-def _host_libc() -> Libc:
-    """The C library of this Python: glibc names itself (confstr(3)), musl does not; elsewhere glibc is likeliest."""
-    if sys.platform != "linux":
-        return Libc.GLIBC
-    try:
-        return Libc.GLIBC if os.confstr("CS_GNU_LIBC_VERSION") else Libc.MUSL
-    except (OSError, ValueError):
-        return Libc.MUSL
+def _candidates(wheel: Wheel, arch: Arch, libc: Libc, plat: str, notes: list[str]) -> tuple[Policy, ...]:
+    """The policies to weigh, the most widely compatible first, `linux_<arch>` last.
+
+    An ELF file says which glibc it needs, but neither which musl nor which Android: there the wanted platform, the file
+    name or this machine decides.
+    """
+    known = policies(libc, arch)
+    if libc is Libc.GLIBC:
+        return known
+    linux = known[-1]
+    if libc is Libc.ANDROID:
+        named = [tag for tag in (plat, *wheel.filename.platform_tags) if libc_from_tags((tag,)) is libc]
+        return (android_policy(named[0]), linux) if named else known
+    wanted = [policy for policy in known if bears(policy, plat)]
+    if not wanted:
+        version = host_musl()
+        wanted = [
+            policy for policy in known if version is not None and policy.base == "musllinux_{}_{}".format(*version)
+        ]
+    if not wanted:
+        notes.append(f"the version of musl cannot be told from the wheel: taking the newest known, {known[-2].base}")
+    return (wanted[0] if wanted else known[-2], linux)
 
 
 def _not_a_platform_wheel(wheel: Wheel, found: Survey) -> FastwheelError:
@@ -314,7 +340,7 @@ class _Audit:
     def _graft_policy(self, findings: Sequence[Findings]) -> Policy:
         """The best policy that needs no more grafts than the one aimed at (any, for "auto")."""
         real = findings[:-1]
-        aimed = [f for f in real if self.options.plat in (f.policy.name, *f.policy.aliases)]
+        aimed = [f for f in real if bears(f.policy, self.options.plat)]
         count = min((len(f.references) for f in aimed or real), default=0)
         return next(f.policy for f in findings if len(f.references) <= count)
 

@@ -130,9 +130,9 @@ def edit(data: Buffer, edit: Edit) -> bytes:
         ElfError: FW3xx it cannot be read; FW4xx it cannot be edited so; FW900 the result is not what was asked for.
     """
     # The Rust engine has no editor yet: both engines use the pure one.
-    from fastwheel.elf.edit import edit as pure
+    from fastwheel.elf.editor import edit as pure
 
-    return pure(bytes(data), edit)
+    return pure(data, edit)
 
 
 def read_file(path: str | os.PathLike[str]) -> Facts:

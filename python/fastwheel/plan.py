@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fastwheel.elf.model import Edit
 from fastwheel.errors import FastwheelError, escape
 from fastwheel.policy.match import is_libpython
+from fastwheel.verdict import bears
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -170,7 +171,7 @@ def choose_policy(verdict: Verdict, options: PlanOptions, path: str) -> tuple[Po
     if options.plat == "auto":
         wanted = reachable if reachable.priority else ranked[-2]
     else:
-        found = [policy for policy in ranked if options.plat in (policy.name, *policy.aliases)]
+        found = [policy for policy in ranked if bears(policy, options.plat)]
         if not found:
             names = ", ".join(policy.name for policy in ranked)
             raise FastwheelError(

@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from fastwheel.policy.tables import Policy
     from fastwheel.survey import Survey
 
-__all__ = ["Findings", "Options", "Reference", "Verdict"]
+__all__ = ["Findings", "Options", "Reference", "Verdict", "bears"]
+
+
+def bears(policy: Policy, name: str) -> bool:
+    """Whether `name` is the policy's tag or one of its aliases, with or without the architecture."""
+    names = (policy.name, *policy.aliases)
+    return name == policy.base or name in names or f"{name}_{policy.arch.value}" in names
 
 
 @dataclass(frozen=True, slots=True)
