@@ -10,8 +10,8 @@ from posixpath import basename, dirname, join
 from typing import TYPE_CHECKING, Final
 
 from fastwheel import engine
+from fastwheel.bind import inside
 from fastwheel.errors import FastwheelError, escape
-from fastwheel.plan import inside
 from fastwheel.policy.match import allowed, is_libpython
 from fastwheel.wheel.archive import Limits
 

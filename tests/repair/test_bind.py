@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastwheel.plan import graft_name, inside
+from fastwheel.bind import graft_name, inside
 
 HASH = "0123456789abcdef" * 4
 
