@@ -68,6 +68,7 @@ CODES: Final[dict[str, CodeInfo]] = {
     # 5xx: a dependency is missing or ambiguous
     "FW500": CodeInfo("library-not-found"),
     "FW501": CodeInfo("no-dependencies"),
+    "FW502": CodeInfo("ambiguous-graft"),
     # 6xx: the wheel does not fit the wanted platform
     "FW600": CodeInfo("not-a-platform-wheel"),
     "FW601": CodeInfo("mixed-libc"),

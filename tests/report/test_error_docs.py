@@ -21,3 +21,9 @@ def test_codes_are_listed_in_order() -> None:
     codes = re.findall(r"^\| `(FW\d{3})`", PAGE.read_text(), re.MULTILINE)
     assert codes == sorted(codes)
     assert list(CODES) == sorted(CODES)
+
+
+def test_every_code_in_the_sources_is_in_the_table() -> None:
+    package = PAGE.parents[1] / "python" / "fastwheel"
+    used = {code for path in package.rglob("*.py") for code in re.findall(r"\bFW\d{3}\b", path.read_text())}
+    assert used == set(CODES)
