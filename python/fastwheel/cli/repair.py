@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from fastwheel.cli.options import isa_option, pure_option, search_options, wheel_argument
-from fastwheel.cli.root import Session, Verb, note, verbose_option
+from fastwheel.cli.root import Session, Verb, note, quiet_option, verbose_option
+from fastwheel.errors import escape
 
 if TYPE_CHECKING:
     from fastwheel._repair import Repaired
@@ -55,11 +56,18 @@ __all__ = ["repair"]
     help="How hard to compress what is new.",
 )
 @click.option("--force-rpath", is_flag=True, help="Write DT_RPATH instead of DT_RUNPATH.")
+@click.option(
+    "--patcher",
+    metavar="NAME",
+    envvar=["FASTWHEEL_PATCHER", "AUDITWHEEL_PATCHER"],
+    help="Accepted for auditwheel's sake; fastwheel always uses its own editor.",
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 @isa_option
 @pure_option
 @search_options
 @verbose_option
+@quiet_option
 @click.pass_context
 def repair(
     ctx: click.Context,
@@ -72,6 +80,7 @@ def repair(
     lib_sdir: str,
     level: int,
     force_rpath: bool,
+    patcher: str | None,
     dry_run: bool,
     disable_isa_ext_check: bool,
     allow_pure_python_wheel: bool,
@@ -83,6 +92,8 @@ def repair(
     from fastwheel._repair import repair as run
     from fastwheel.report.text import plan_text, repair_text
 
+    if patcher is not None:
+        note(f"--patcher {escape(patcher)} is ignored: fastwheel has its own editor")
     for path in wheel_file:
         repaired: Repaired = run(
             path,

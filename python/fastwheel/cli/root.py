@@ -10,7 +10,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Session", "Verb", "note", "root", "verbose_option"]
+__all__ = ["Session", "Verb", "note", "quiet_option", "root", "verbose_option"]
 
 _VERBS = {
     "show": "Say which platform tags hold for a wheel, and what it leans on.",
@@ -83,6 +83,18 @@ def verbose_option(function: Callable[..., Any]) -> Callable[..., Any]:
         expose_value=False,
         callback=_more_verbose,
         help="Say more; repeat for more.",
+    )(function)
+
+
+def _quieter(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.ensure_object(Session).quiet = True
+
+
+def quiet_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add -q: only warnings and errors are printed."""
+    return click.option(
+        "-q", "--quiet", is_flag=True, expose_value=False, callback=_quieter, help="Print warnings and errors only."
     )(function)
 
 
