@@ -159,6 +159,15 @@ def test_a_library_loaded_before_serves_by_its_name_and_its_soname(tmp_path: Pat
     assert None not in theirs.values()
 
 
+@pytest.mark.parametrize("order", [("libfile.so", "libson.so.1"), ("libson.so.1", "libfile.so")])
+def test_a_soname_serves_the_next_name(tmp_path: Path, library, order: tuple[str, str]) -> None:
+    library(tmp_path / "x" / "libfile.so", soname="libson.so.1")
+    library(tmp_path / "x" / "libson.so.1")
+    a = library(tmp_path / "liba.so", *order, runpath="$ORIGIN/x")
+    opened = {str(tmp_path / "x" / name) for name in order[: 1 if order[0] == "libfile.so" else 2]}
+    assert set(of_the_loader(a).values()) == set(of_ours(a).values()) == opened
+
+
 def test_breadth_first_and_the_first_wins(tmp_path: Path, library) -> None:
     """libd comes from where liba's own needs found it, though libb would find another."""
     library(tmp_path / "x" / "libd.so")

@@ -69,12 +69,13 @@ class Folder:
 
 #: More entries than any real path has; a hostile one may hold hundreds of thousands.
 MAX_ENTRIES: Final = 1024
+_MAX_TEXT: Final = 1 << 17
 _MAX_CONFIG: Final = 1 << 20
 _MAX_CONFIG_FILES: Final = 4096
 
 
 def split_path(text: str, libc: Libc, *, environment: bool = False) -> tuple[str, ...]:
-    """Return the entries of a search path, duplicates dropped; at most `MAX_ENTRIES`.
+    """Return the entries of a search path, duplicates dropped; not more than a sane path has.
 
     An empty entry stands for the current folder on glibc (and is kept as ""), for nothing on musl. glibc also splits
     LD_LIBRARY_PATH at ";", musl splits everything at newlines.
@@ -84,6 +85,7 @@ def split_path(text: str, libc: Libc, *, environment: bool = False) -> tuple[str
     """
     if not text:
         return ()
+    text = text[:_MAX_TEXT]
     if libc is Libc.MUSL:
         parts = re.split("[:\n]", text)
         return tuple(dict.fromkeys(part for part in parts if part))[:MAX_ENTRIES]

@@ -58,6 +58,7 @@ class Plan:
         abi: what a candidate must fit.
         on_machine: what names resolve to in `machine`; shared by plans of equal folders.
         in_wheel: what names resolve to in the wheel by `paths`: the key or None, the folder, the faults.
+        settled: by key, the (name, target) of objects of this plan whose needs resolve alike in every process.
     """
 
     paths: tuple[Path, ...]
@@ -67,6 +68,7 @@ class Plan:
     abi: Abi
     on_machine: dict[str, Found]
     in_wheel: dict[str, tuple[str | None, str, tuple[str, ...]]] = field(default_factory=dict)
+    settled: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
 
 def origin_of(item: Object) -> str:

@@ -102,31 +102,52 @@ class Resolver:
         loaded: dict[str, str] = {}
         loader: dict[str, str | None] = {root: None}
         inherited: dict[str, tuple[Path, ...]] = {root: ()}
+        soname = self._objects[root].facts.soname
+        if self._by_soname_too and soname:
+            loaded[soname] = root
         queue = [root]
         for key in queue:  # grows while it is walked
             item = self._objects[key]
-            if self._by_soname_too and item.facts.soname:
-                loaded.setdefault(item.facts.soname, key)
             plan = self._plans.plan(item, inherited[key], interpreter)
-            for name in self._names(item):
-                if self._opaque_name(name):
-                    if name not in self._edges[key]:
-                        self._edges[key][name] = Edge(name, None, "provided by the system", (), Via.PROVIDED)
-                    continue
-                answer = self._resolve(item, plan, name, loaded)
-                self._record(item, plan, name, answer, loader)
-                target = answer.target
-                if target is None:
-                    continue
-                loaded.setdefault(name, target)
+            for name, target in plan.settled.get(key) or self._answers(item, plan, loaded, loader):
+                self._loads(loaded, name, target)
                 if target not in loader:
                     loader[target] = key
                     inherited[target] = plan.passes_on
                     queue.append(target)
-                    soname = self._objects[target].facts.soname
-                    if self._by_soname_too and soname:
-                        loaded.setdefault(soname, target)
         return loader
+
+    def _loads(self, loaded: dict[str, str], name: str, target: str) -> None:
+        """Note by what names an object can be had without a search from now on."""
+        if name not in loaded:
+            loaded[name] = target
+            soname = self._objects[target].facts.soname
+            if self._by_soname_too and soname:
+                loaded.setdefault(soname, target)
+
+    def _answers(
+        self, item: Object, plan: Plan, loaded: dict[str, str], loader: Mapping[str, str | None]
+    ) -> Sequence[tuple[str, str]]:
+        """Resolve and record every need of an object; return the (name, target) of those that were found."""
+        found: list[tuple[str, str]] = []
+        settled = item.origin == "wheel"
+        edges = self._edges[item.key]
+        for name in self._names(item):
+            if self._opaque_name(name):
+                if name not in edges:
+                    edges[name] = Edge(name, None, "provided by the system", (), Via.PROVIDED)
+                continue
+            answer = self._resolve(item, plan, name, loaded)
+            self._record(item, plan, name, answer, loader)
+            if answer.target is None:
+                settled = False
+                continue
+            self._loads(loaded, name, answer.target)
+            found.append((name, answer.target))
+            settled = settled and plan.in_wheel.get(name, (None,))[0] == answer.target
+        if settled:
+            plan.settled[item.key] = tuple(found)
+        return found
 
     def _names(self, item: Object) -> tuple[str, ...]:
         names = self._needs.get(item.key)
@@ -287,8 +308,9 @@ class Resolver:
     def _path_text(item: Object) -> str:
         facts = item.facts
         kind, text = ("RPATH", facts.rpath) if facts.runpath is None else ("RUNPATH", facts.runpath)
-        text = escape(text or "")
-        return f"{kind} of {escape(item.key)} ({text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + '…'})"
+        text = text or ""
+        shown = escape(text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…")
+        return f"{kind} of {escape(item.key)} ({shown})"
 
     def _places_tried(self, item: Object, plan: Plan, loader: Mapping[str, str | None]) -> tuple[str, ...]:
         """Return what a search that found nothing went through."""
