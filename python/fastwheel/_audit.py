@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from fastwheel.errors import FastwheelError, escape
 from fastwheel.host import host_libc, host_musl
 from fastwheel.policy.arch import Arch, Libc, arch_from_tags, is_loader, isa_level, libc_from_tags
+from fastwheel.policy.custom import load_policies, with_custom
 from fastwheel.policy.match import allowed, best, blacklisted, is_libpython, merge_needs, needs_of, offending
 from fastwheel.policy.tables import android_policy, policies
 from fastwheel.survey import survey
@@ -36,6 +37,8 @@ def audit(
     *,
     plat: str = "auto",
     exclude: Sequence[str] = (),
+    allow: Sequence[str] = (),
+    policy_file: str | os.PathLike[str] | None = None,
     ldpaths: str | None = None,
     lib_paths: Sequence[str] = (),
     isa_check: bool = True,
@@ -49,6 +52,8 @@ def audit(
         path: the wheel.
         plat: see `Options`, like the arguments below.
         exclude: see `Options`.
+        allow: see `Options`.
+        policy_file: see `Options`.
         ldpaths: see `Options`.
         lib_paths: see `Options`.
         isa_check: see `Options`.
@@ -62,7 +67,17 @@ def audit(
     from fastwheel.wheel.archive import Limits
     from fastwheel.wheel.wheel import Wheel
 
-    options = Options(plat, tuple(exclude), ldpaths, tuple(lib_paths), isa_check, environ, jobs)
+    options = Options(
+        plat=plat,
+        exclude=tuple(exclude),
+        allow=tuple(allow),
+        policy_file=None if policy_file is None else os.fspath(policy_file),
+        ldpaths=ldpaths,
+        lib_paths=tuple(lib_paths),
+        isa_check=isa_check,
+        environ=environ,
+        jobs=jobs,
+    )
     with Wheel.open(path, limits or Limits()) as wheel:
         return examine(wheel, options)
 
@@ -91,6 +106,8 @@ def examine(wheel: Wheel, options: Options, *, digest: bool = False) -> Verdict:
     else:
         libc = found.libc
     candidates = _candidates(wheel, found.arch, libc, options.plat, notes)
+    if options.policy_file is not None:
+        candidates = with_custom(candidates, load_policies(options.policy_file, libc, found.arch))
     return _Audit(wheel.path.name, found, candidates, options, notes).verdict()
 
 
@@ -121,7 +138,7 @@ def _candidates(wheel: Wheel, arch: Arch, libc: Libc, plat: str, notes: list[str
     name or this machine decides.
     """
     known = policies(libc, arch)
-    if libc is Libc.GLIBC:
+    if libc is Libc.GLIBC or len(known) == 1:
         return known
     linux = known[-1]
     if libc is Libc.ANDROID:
@@ -191,7 +208,7 @@ class _Audit:
         return soname in self.everywhere or is_loader(soname) or is_libpython(soname) or self._is_excluded(soname, None)
 
     def _is_excluded(self, soname: str, real: str | None) -> bool:
-        """Whether an `exclude` pattern matches the soname or the real path; remembers which patterns did."""
+        """Whether `exclude` or `allow` leave a library out; remembers which patterns of `exclude` matched."""
         known = self._excluded.get((soname, real))
         if known is None:
             from fnmatch import fnmatchcase
@@ -202,7 +219,8 @@ class _Audit:
                 if fnmatchcase(soname, pattern) or (real is not None and fnmatchcase(real, pattern))
             ]
             self.excludes_used.update(used)
-            known = self._excluded[soname, real] = bool(used)
+            provided = any(fnmatchcase(soname, pattern) for pattern in self.options.allow)
+            known = self._excluded[soname, real] = bool(used) or provided
         return known
 
     # -- references ------------------------------------------------------------------------------------------

@@ -90,6 +90,8 @@ def repair(
     isa_check: bool = True,
     allow_pure: bool = False,
     exclude: Sequence[str] = (),
+    allow: Sequence[str] = (),
+    policy_file: str | os.PathLike[str] | None = None,
     ldpaths: str | None = None,
     lib_paths: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
@@ -114,6 +116,8 @@ def repair(
         isa_check: whether instruction sets beyond the baseline count.
         allow_pure: copy a wheel without compiled code instead of refusing it.
         exclude: glob patterns of sonames or real paths that are never grafted.
+        allow: glob patterns of sonames that the target provides.
+        policy_file: a file with more policies (docs/policies.md).
         ldpaths: folders that replace ld.so.conf and LD_LIBRARY_PATH.
         lib_paths: folders that are searched before all others.
         environ: the environment to read SOURCE_DATE_EPOCH, LD_LIBRARY_PATH and its kin from; None is this process's.
@@ -125,7 +129,17 @@ def repair(
     """
     source, folder = Path(path), Path(out_dir)
     environment = os.environ if environ is None else environ
-    options = Options(plat, tuple(exclude), ldpaths, tuple(lib_paths), isa_check, environment, jobs)
+    options = Options(
+        plat=plat,
+        exclude=tuple(exclude),
+        allow=tuple(allow),
+        policy_file=None if policy_file is None else os.fspath(policy_file),
+        ldpaths=ldpaths,
+        lib_paths=tuple(lib_paths),
+        isa_check=isa_check,
+        environ=environment,
+        jobs=jobs,
+    )
     planning = PlanOptions(plat, only_plat, update_tags, lib_sdir, force_rpath)
     with Wheel.open(source, limits) as wheel:
         job = _Job(wheel, source, folder, options, planning, level, dry_run, environment)

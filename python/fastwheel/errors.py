@@ -82,6 +82,7 @@ CODES: Final[dict[str, CodeInfo]] = {
     "FW609": CodeInfo("no-elf-for-its-platform"),
     "FW610": CodeInfo("libraries-in-purelib"),
     "FW611": CodeInfo("another-platform", 2),
+    "FW612": CodeInfo("bad-policy-file", 2),
     # 7xx: a file or folder cannot be read or written
     "FW700": CodeInfo("cannot-read"),
     "FW701": CodeInfo("not-a-regular-file"),

@@ -82,6 +82,9 @@ def choose_policy(verdict: Verdict, options: PlanOptions, path: str) -> tuple[Po
     """
     ranked = [findings.policy for findings in verdict.findings]
     reachable = verdict.repairable
+    if len(ranked) == 1:
+        message = f"there is no policy for {ranked[0].libc.value} on {ranked[0].arch.value}"
+        raise FastwheelError(message, code="FW602", hint="--policy FILE can give one")
     if options.plat == "auto":
         wanted = reachable if reachable.priority else ranked[-2]
     else:

@@ -93,16 +93,17 @@ def make_sbom(
 
     wheel = _wheel(project, version, file_name)
     ordered = sorted(grafts, key=lambda graft: graft.member)
-    members = [graft.member for graft in ordered]
-    known = frozenset(members)
+    refs = {graft.member: _clean(graft.member) for graft in ordered}
     metadata: _Json = {}
     time = _time(environ)
     if time is not None:
         metadata["timestamp"] = time
     metadata["tools"] = [{"name": "fastwheel", "version": __version__}]
     metadata["component"] = wheel
-    dependencies = [{"ref": wheel["bom-ref"], "dependsOn": members}]
-    dependencies += [{"ref": graft.member, "dependsOn": sorted(known.intersection(graft.needs))} for graft in ordered]
+    dependencies = [{"ref": wheel["bom-ref"], "dependsOn": list(refs.values())}]
+    for graft in ordered:
+        needs = sorted(refs[member] for member in refs.keys() & set(graft.needs))
+        dependencies.append({"ref": refs[graft.member], "dependsOn": needs})
     body: _Json = {
         "version": 1,
         "metadata": metadata,
@@ -114,7 +115,6 @@ def make_sbom(
 
 
 def _bytes(value: _Json) -> bytes:
-    # escaped, so that a name that is not UTF-8 on disk still gives a document that is
     return (json.dumps(value, separators=(",", ":")) + "\n").encode("ascii")
 
 
@@ -129,7 +129,7 @@ def _serial_number(body: _Json) -> str:
 def _wheel(project: str, version: str, file_name: str) -> _Json:
     # the package-url type "pypi" has names in lower case, and "-" for "_"
     name = purl_quote(project.lower().replace("_", "-"))
-    purl = f"pkg:pypi/{name}@{purl_quote(version)}?file_name={quote(file_name, safe='')}"
+    purl = f"pkg:pypi/{name}@{purl_quote(version)}?file_name={quote(file_name, safe='', errors='replace')}"
     return {"type": "library", "bom-ref": purl, "name": project, "version": version, "purl": purl}
 
 
@@ -141,7 +141,7 @@ def _component(graft: GraftedLibrary, package: Package | None) -> _Json:
         "fastwheel:graft:source-file": source,
         "fastwheel:graft:source-sha256": graft.sha256_source,
     }
-    component: _Json = {"type": "library", "bom-ref": graft.member}
+    component: _Json = {"type": "library", "bom-ref": _clean(graft.member)}
     if package is None:
         component["name"] = _clean(graft.soname.partition(".so")[0] or graft.soname or source)
         found = _VERSION_SUFFIX.search(source)

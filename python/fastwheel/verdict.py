@@ -28,6 +28,8 @@ class Options:
     Attributes:
         plat: "auto", or the platform tag (or alias) to aim at: it settles what the file name leaves open.
         exclude: glob patterns of sonames or real paths that are never grafted (`fnmatch`, case-sensitive).
+        allow: glob patterns of sonames that the target provides, besides the policies' allowlists.
+        policy_file: a file with more policies (`fastwheel.policy.custom`).
         ldpaths: folders, joined by ":", that replace ld.so.conf and LD_LIBRARY_PATH; "" searches nothing.
         lib_paths: folders that are searched before all others.
         isa_check: whether instruction sets beyond the architecture's baseline count.
@@ -37,6 +39,8 @@ class Options:
 
     plat: str = "auto"
     exclude: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    policy_file: str | None = None
     ldpaths: str | None = None
     lib_paths: tuple[str, ...] = ()
     isa_check: bool = True

@@ -44,6 +44,19 @@ def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
         help="Do not graft libraries whose soname or real path matches this glob (repeatable).",
     )(function)
     function = click.option(
+        "--allow",
+        metavar="PATTERN",
+        multiple=True,
+        help="Take libraries whose soname matches this glob as provided by the target (repeatable).",
+    )(function)
+    function = click.option(
+        "--policy",
+        "policy_file",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Read more platform policies from this file.",
+    )(function)
+    function = click.option(
         "--lib-path",
         "lib_paths",
         metavar="DIR",

@@ -85,6 +85,8 @@ def repair(
     disable_isa_ext_check: bool,
     allow_pure_python_wheel: bool,
     exclude: tuple[str, ...],
+    allow: tuple[str, ...],
+    policy_file: Path | None,
     lib_paths: tuple[str, ...],
     ldpaths: str | None,
 ) -> int:
@@ -108,6 +110,8 @@ def repair(
             isa_check=not disable_isa_ext_check,
             allow_pure=allow_pure_python_wheel,
             exclude=exclude,
+            allow=allow,
+            policy_file=policy_file,
             lib_paths=lib_paths,
             ldpaths=ldpaths,
         )

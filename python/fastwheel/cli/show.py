@@ -33,6 +33,8 @@ def show(
     disable_isa_ext_check: bool,
     allow_pure_python_wheel: bool,
     exclude: tuple[str, ...],
+    allow: tuple[str, ...],
+    policy_file: Path | None,
     lib_paths: tuple[str, ...],
     ldpaths: str | None,
 ) -> int:
@@ -45,6 +47,8 @@ def show(
         verdict = audit(
             wheel_file,
             exclude=exclude,
+            allow=allow,
+            policy_file=policy_file,
             lib_paths=lib_paths,
             ldpaths=ldpaths,
             isa_check=not disable_isa_ext_check,
