@@ -169,6 +169,12 @@ def test_nested_archives_are_only_data(kit):
         assert archive.read("b.zip") == inner * 3
 
 
+def test_content_that_looks_like_an_end_record(kit):
+    content = b"PK\5\6" * 5000
+    with opened(kit, [kit.Part("a", content, method=0)]) as archive:
+        assert archive.read("a") == content
+
+
 def test_what_the_standard_library_writes(tmp_path):
     for seekable in (True, False):
         path = tmp_path / "s.zip"

@@ -130,6 +130,26 @@ def end_signature_in_comment(kit):
     return two(kit, comment=b"see PK\5\6 there")
 
 
+def hidden_table(kit, wide):
+    """A stored member holds a second table and end record, whose comment is the rest of the file."""
+    first = kit.Part("a.txt", b"alpha", method=0)
+    inner = kit.assemble([first], zip64=wide)
+    inner = inner[inner.index(b"PK\1\2") : -2]
+    parts = [first, kit.Part("b.txt", inner + b"\0\0", method=0)]
+    rest = len(kit.assemble(parts)) - kit.assemble(parts).index(inner) - len(inner) - 2
+    return kit.assemble([first, kit.Part("b.txt", inner + struct.pack("<H", rest), method=0)])
+
+
+@case("FW103")
+def hidden_table_in_a_member(kit):
+    return hidden_table(kit, False)
+
+
+@case("FW103")
+def hidden_zip64_table_in_a_member(kit):
+    return hidden_table(kit, True)
+
+
 @case("FW103")
 def directory_offset_wrong(kit):
     return two(kit, end={"offset": 3})

@@ -31,6 +31,8 @@ _COMPARED_FLAGS: Final = 0xFFFF & ~0x0006
 #: Deflate can't expand more than 1032 times.
 _DEFLATE_LIMIT: Final = 1032
 _PAGE: Final = 4096
+#: So many contents that look like an end record and end with the file are no accident.
+_MOST_TRICKS: Final = 100
 
 
 class Table(NamedTuple):
@@ -110,7 +112,8 @@ def read_table(fd: int, size: int, where: str, limits: Limits) -> Table:
 def _read_end(fd: int, size: int, where: str) -> _End:
     tail_length = min(size, z.END.size + z.MAX16)
     tail = read_exactly(fd, tail_length, size - tail_length, where)
-    # The end record is the one whose comment ends with the file; any other signature lies in a member or is a trick.
+    # An end record's comment ends with the file. Of several that do, the last is what every reader sees first; the others
+    # are the content of a member, unless a table of members lies before them too: then it is a trick.
     found = []
     at = tail.find(z.END_SIGNATURE)
     while at >= 0:
@@ -119,9 +122,10 @@ def _read_end(fd: int, size: int, where: str) -> _End:
         at = tail.find(z.END_SIGNATURE, at + 1)
     if not found:
         _no_end(fd, size, tail, where)
-    if len(found) > 1 or z.END_SIGNATURE in tail[found[0] + 4 :]:
+    at = found.pop()
+    tricks = any(_ends_a_table(fd, tail, other, size - tail_length, where) for other in found[-_MOST_TRICKS:])
+    if tricks or len(found) > _MOST_TRICKS or z.END_SIGNATURE in tail[at + 4 :]:
         fail("FW103", where, "the archive has several end records")
-    at = found[0]
     _, disk, directory_disk, on_disk, count, directory_size, offset, _ = z.END.unpack_from(tail, at)
     record = size - tail_length + at
     end64 = _read_end64(fd, record, where)
@@ -146,6 +150,18 @@ def _read_end(fd: int, size: int, where: str) -> _End:
     if count * z.CENTRAL.size > directory_size or (count == 0 and directory_size):
         fail("FW103", where, f"the central directory cannot hold the {count} members of the end record")
     return _End(offset, directory_size, count)
+
+
+def _ends_a_table(fd: int, tail: bytes, at: int, start: int, where: str) -> bool:
+    """Whether an end record at `at` in the tail, which begins at `start`, has a table of members before it."""
+    _, _, _, _, count, directory_size, _, _ = z.END.unpack_from(tail, at)
+    if directory_size == z.MAX32 or count == z.MAX16:
+        locator = start + at - z.LOCATOR.size
+        return locator >= 0 and read_exactly(fd, 4, locator, where) == z.LOCATOR_SIGNATURE
+    table = start + at - directory_size
+    if not directory_size:
+        return not count
+    return table >= 0 and read_exactly(fd, 4, table, where) == z.CENTRAL_SIGNATURE
 
 
 def _no_end(fd: int, size: int, tail: bytes, where: str) -> NoReturn:

@@ -99,8 +99,12 @@ def pack(contents: Sequence[bytes], level: int) -> list[Packed]:
     """Deflate contents, in parallel; one that does not get smaller is stored. `level` is 0 to 9."""
     from fastwheel.engine import deflate_many
 
-    deflated = deflate_many(contents, level) if level and contents else [None] * len(contents)
-    return [_choose(content, data) for content, data in zip(contents, deflated, strict=True)]
+    worth = [index for index, content in enumerate(contents) if level and content]
+    deflated = deflate_many([contents[index] for index in worth], level) if worth else []
+    found: list[bytes | None] = [None] * len(contents)
+    for index, data in zip(worth, deflated, strict=True):
+        found[index] = data
+    return [_choose(content, data) for content, data in zip(contents, found, strict=True)]
 
 
 def _choose(content: bytes, deflated: bytes | None) -> Packed:
