@@ -240,7 +240,7 @@ class _Job:
     def _write(self, target: Path, filename: WheelFileName, verdict: Verdict, plan: Plan, info: WheelInfo) -> None:
         """Write the output beside its final place, prove it, and give it its name."""
         stamp = new_member_time(self.wheel, self.environ)
-        entries, digests = self._entries(verdict, plan, info, stamp)
+        entries, digests = self._entries(filename, verdict, plan, info, stamp)
         elf_paths = {graft.member for graft in plan.grafts}
         for unit in verdict.survey.units:
             if unit.scheme == SITE:
@@ -262,7 +262,7 @@ class _Job:
         write_wheel(target, self.wheel.archive, entries, level=self.level, prove=check)
 
     def _entries(
-        self, verdict: Verdict, plan: Plan, info: WheelInfo, stamp: DateTime
+        self, filename: WheelFileName, verdict: Verdict, plan: Plan, info: WheelInfo, stamp: DateTime
     ) -> tuple[list[Entry], dict[str, bytes]]:
         """The members of the output in their order, and SHA-256 of those that are kept.
 
@@ -288,10 +288,12 @@ class _Job:
                 (place if patch.moved_to is None else moved).append(entry)
             elif member.name not in shims:
                 place.append(Copy(member))
+        contents = [self._edited(_read(graft.source), graft.edit, graft.source) for graft in plan.grafts]
         grafts: list[Entry] = [
-            New(graft.member, self._edited(_read(graft.source), graft.edit, graft.source), 0o755, stamp)
-            for graft in plan.grafts
+            New(graft.member, content, 0o755, stamp) for graft, content in zip(plan.grafts, contents, strict=True)
         ]
+        if grafts:
+            tail.append(New(*self._sbom(filename, verdict, plan, contents), 0o644, stamp))
         info_name = f"{wheel.dist_info}/WHEEL"
         if info != wheel.info:
             tail = [
@@ -305,6 +307,25 @@ class _Job:
         record = wheel.archive.names[wheel.record_name]
         entries.append(New(wheel.record_name, _record(entries, kept, wheel.record_name), _mode(record), stamp))
         return entries, dict(kept)
+
+    def _sbom(
+        self, filename: WheelFileName, verdict: Verdict, plan: Plan, contents: Sequence[bytes]
+    ) -> tuple[str, bytes]:
+        """The name and the text of the bill of materials."""
+        from fastwheel.deps.packages import owners
+        from fastwheel.sbom import GraftedLibrary, make_sbom, sbom_member
+
+        members = {graft.source: graft.member for graft in plan.grafts}
+        libraries = []
+        for graft, digest in zip(plan.grafts, engine.sha256_many(contents), strict=True):
+            targets = (edge.target for edge in verdict.graph.edges.get(graft.source, ()))
+            needs = tuple(members[target] for target in targets if target in members)
+            libraries.append(
+                GraftedLibrary(graft.name, graft.soname, graft.source, graft.member, graft.sha256, digest.hex(), needs)
+            )
+        packages = owners([graft.source for graft in plan.grafts])
+        document = make_sbom(filename.project, filename.version, filename.name, libraries, packages, self.environ)
+        return sbom_member(self.wheel.dist_info, self.wheel.archive.names), document
 
     def _edited(self, content: bytes, edit: Edit, name: str) -> bytes:
         try:
