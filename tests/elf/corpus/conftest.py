@@ -39,11 +39,17 @@ def subjects(shapes: dict[str, Subject], full: bool) -> list[Subject]:
 
 
 @pytest.fixture(scope="session")
-def engine_name() -> str:
-    """The engine that is judged: Rust where it is built. Where both are, they give the same bytes."""
+def engines() -> list[str]:
+    """The names of the engines that are there."""
     from elfcorpus.editors import fastwheel_engines
 
-    return f"fastwheel-{fastwheel_engines()[-1]}"
+    return [f"fastwheel-{engine}" for engine in fastwheel_engines()]
+
+
+@pytest.fixture(scope="session")
+def engine_name(engines: list[str]) -> str:
+    """The engine that is judged: Rust where it is built. Where both are, they give the same bytes."""
+    return engines[-1]
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
-#: New lines of eu-elflint that are a fault of eu-elflint: (part of the file's name, the line, why).
-LINT_QUIRKS: tuple[tuple[str, str], ...] = ()
+#: New lines of eu-elflint that are no fault of the file: (the subject's name, what the line contains).
+LINT_QUIRKS: tuple[tuple[str, str], ...] = (
+    # .data and .bss are empty there and lie behind the segment that a page was inserted for: they hold no byte.
+    ("tiny-lld14", "alloc flag set but section not in any loaded segment"),
+)
 
 
 def _lines(verdicts: Iterable[Verdict], what: Callable[[Verdict], object]) -> list[str]:
@@ -50,8 +53,8 @@ def test_every_file_loads_that_did_before(verdicts: list[Verdict]) -> None:
 
 def test_no_new_lint(verdicts: list[Verdict]) -> None:
     def news(verdict: Verdict) -> list[str]:
-        known = [line for name, line in LINT_QUIRKS if name in verdict.subject]
-        return [line for line in verdict.lint if line not in known]
+        known = [text for name, text in LINT_QUIRKS if name == verdict.subject]
+        return [line for line in verdict.lint if not any(text in line for text in known)]
 
     assert _lines(verdicts, news) == []
 
@@ -75,15 +78,15 @@ def test_growth(verdicts: list[Verdict]) -> None:
     assert growth.count(0) / len(growth) >= 0.9
 
 
-def test_engines_agree(subjects: list[Subject]) -> None:
+def test_engines_agree(subjects: list[Subject], engines: list[str]) -> None:
     """Where the Rust engine is built: the same bytes, or the same code."""
     import tempfile
     from pathlib import Path
 
-    from elfcorpus.editors import editor, fastwheel_engines
+    from elfcorpus.editors import editor
     from elfcorpus.operation import RUNPATH, Request, Site, repair_request
 
-    engines = [editor(f"fastwheel-{name}") for name in fastwheel_engines()]
+    editors = [editor(name) for name in engines]
     different = []
     with tempfile.TemporaryDirectory() as folder:
         for subject in subjects:
@@ -92,7 +95,7 @@ def test_engines_agree(subjects: list[Subject]) -> None:
                 request = repair_request(subject, data, Site(Path(folder)))
             except ValueError:
                 request = Request(RUNPATH, (), None)
-            outcomes = [engine.edit(data, request) for engine in engines]
+            outcomes = [one.edit(data, request) for one in editors]
             if len({(outcome.data, outcome.error.partition(" ")[0]) for outcome in outcomes}) != 1:
                 different.append(f"{subject.name}: {[outcome.error for outcome in outcomes]}")
     assert different == []

@@ -104,7 +104,8 @@ def debian(*, full: bool = False) -> list[Subject]:
         facts = _glance(path)
         if facts is not None:
             loader = (facts.soname or "").startswith(("ld-linux", "ld-musl"))
-            found.append(Subject(f"debian{path}", "debian", path, refused=loader))
+            own = (path.parent,) if facts.runpath or facts.rpath else ()  # whatever $ORIGIN is in a copy
+            found.append(Subject(f"debian{path}", "debian", path, refused=loader, library_path=own))
     for name in PROGRAMS:
         path = Path("/usr/bin", name).resolve()
         if path.is_file() and _glance(path) is not None:

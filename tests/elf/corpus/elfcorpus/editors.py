@@ -14,9 +14,13 @@ from typing import TYPE_CHECKING, Protocol
 from .downloads import patchelf
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastwheel.elf.model import Edit
+
     from .operation import Request
 
-__all__ = ["Editor", "Fastwheel", "Lief", "Outcome", "Patchelf", "editor", "fastwheel_engines"]
+__all__ = ["Editor", "Fastwheel", "Lief", "Outcome", "Patchelf", "editor", "fastwheel_engines", "wish_editor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +56,22 @@ class Fastwheel:
         self.name = f"fastwheel-{engine}"
         self._engine = engine
 
-    def edit(self, data: bytes, request: Request) -> Outcome:
-        from fastwheel.elf.model import Edit
-        from fastwheel.errors import ElfError
-
+    def function(self) -> Callable[[bytes, Edit], bytes]:
+        """Return the engine's own function."""
         if self._engine == "python":
             from fastwheel.elf import edit
         else:
             from fastwheel.engine import edit
+        return edit
+
+    def edit(self, data: bytes, request: Request) -> Outcome:
+        from fastwheel.elf.model import Edit
+        from fastwheel.errors import ElfError
+
         wanted = Edit(soname=request.soname, runpath=request.runpath, replace_needed=request.renames)
         start = time.perf_counter()
         try:
-            out = edit(data, wanted)
+            out = self.function()(data, wanted)
         except ElfError as error:
             clean = error.exit_status != 70
             return Outcome(None, f"{error.code} {error.message}", clean, time.perf_counter() - start)
@@ -137,10 +145,10 @@ def fastwheel_engines() -> list[str]:
     import fastwheel.elf
 
     found = ["python"] if callable(getattr(fastwheel.elf, "edit", None)) else []
-    if importlib.util.find_spec("fastwheel._core") and importlib.util.find_spec("fastwheel.engine"):
-        from fastwheel import engine
+    if importlib.util.find_spec("fastwheel._core"):
+        from fastwheel import _core, engine
 
-        found += ["rust"] if engine.name() == "rust" else []
+        found += ["rust"] if engine.name() == "rust" and hasattr(_core, "edit") else []
     return found
 
 
@@ -148,3 +156,15 @@ def editor(name: str) -> Editor:
     """Return an editor by name: patchelf, LIEF, fastwheel-python, fastwheel-rust."""
     others: dict[str, type[Patchelf | Lief]] = {"patchelf": Patchelf, "LIEF": Lief}
     return others[name]() if name in others else Fastwheel(name.removeprefix("fastwheel-"))
+
+
+def wish_editor(name: str, data: bytes, wish: dict[str, object]) -> bytes | str:
+    """Edit with one of fastwheel's engines, `wish` the fields of an `Edit`; return the file, or the error's text."""
+    from fastwheel.elf.model import Edit
+    from fastwheel.errors import ElfError
+
+    engine = Fastwheel(name.removeprefix("fastwheel-"))
+    try:
+        return bytes(engine.function()(data, Edit(**wish)))  # type: ignore[arg-type]
+    except ElfError as error:
+        return f"{error.code} {error.message}"

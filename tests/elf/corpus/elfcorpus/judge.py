@@ -12,8 +12,10 @@ import shutil
 import subprocess
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import loader
 from .downloads import patchelf
 from .loader import load
 from .operation import RUNPATH, Request, Site, repair_request
@@ -23,7 +25,6 @@ from .tools import cache_root, run, tool, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from .editors import Editor
     from .subject import Subject
@@ -81,6 +82,7 @@ def new_lines(before: list[str], after: list[str]) -> list[str]:
 def strip(name: str, subject: Subject, source: Path, target: Path) -> str:
     """Strip `source` into `target`; "" if that went well, else the program's complaint."""
     shutil.copy(source, target)
+    target.chmod(0o755)
     if name == "strip":
         command = [tool(f"{MACHINES[subject.machine].prefix}strip"), "-s", target]
     elif name == "eu-strip":
@@ -183,7 +185,8 @@ def baseline(subject: Subject) -> Baseline:
     """Return how the original fares; kept in the cache by its path, size and time."""
     status = subject.path.stat()
     tools = [version_of(name) for name in ("eu-elflint", "readelf", "eu-strip", "llvm-strip")]
-    key = json.dumps([str(subject.path), status.st_size, status.st_mtime_ns, subject.probe, subject.kind, tools])
+    code = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (Path(__file__), Path(loader.__file__))]
+    key = json.dumps([str(subject.path), status.st_size, status.st_mtime_ns, repr(subject), tools, code])
     store = cache_root() / "baselines" / (hashlib.sha256(key.encode()).hexdigest()[:24] + ".json")
     if store.is_file():
         return Baseline(**json.loads(store.read_text()))
@@ -191,9 +194,11 @@ def baseline(subject: Subject) -> Baseline:
     # it needs are in LD_LIBRARY_PATH.
     folder = cache_root() / "baselines"
     folder.mkdir(exist_ok=True)
-    scratch = folder / f"{store.stem}.so"
+    scratch = folder / store.stem / subject.path.name
+    scratch.parent.mkdir(exist_ok=True)
     found = Baseline(load(subject, subject.path), lint(subject.path), warnings(subject.path), {})
     found.survives = _after(subject, subject.path, scratch, (*STRIPPERS, "patchelf"))
+    scratch.parent.rmdir()
     part = store.with_suffix(".part")
     part.write_text(json.dumps(asdict(found)))
     part.rename(store)
@@ -222,7 +227,8 @@ def judge(subject: Subject, editor: Editor, site: Site, data: bytes | None = Non
         return verdict
     before = baseline(subject)
     label = f"{subject.name}-{editor.name}".replace("/", "_")
-    path = site.file(label)
+    name = subject.path.name if subject.kind == "program" else ""
+    path = site.file(label, name)
     path.write_bytes(outcome.data)
     path.chmod(0o755)
     verdict.growth = len(outcome.data) - len(data)
@@ -236,8 +242,8 @@ def judge(subject: Subject, editor: Editor, site: Site, data: bytes | None = Non
     verdict.lint = new_lines(before.lint, lint(path))
     verdict.warnings = new_lines(before.warnings, warnings(path))
     names = [name for name, result in before.survives.items() if result.startswith("ok")]
-    for name, result in _after(subject, path, site.file(label + ".scratch"), names).items():
-        verdict.survives[name] = _worse(before.survives[name], result)
+    for later, result in _after(subject, path, site.file(label + ".scratch", name), names).items():
+        verdict.survives[later] = _worse(before.survives[later], result)
     second = editor.edit(outcome.data, request)
     verdict.again = second.data == outcome.data
     path.unlink()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import subprocess
 import sys
 import sysconfig
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -143,24 +145,23 @@ def program_output(subject: Subject, path: Path) -> str:
     env = _environment(() if command else subject.library_path)
     if command and subject.library_path:
         command += ["-E", "LD_LIBRARY_PATH=" + ":".join(map(str, subject.library_path))]
-    mode = path.stat().st_mode
-    if path.parent.name == "package" and not mode & 0o100:
-        path.chmod(mode | 0o755)
-    return _run([*command, str(path), *subject.arguments], env, path.name)
+    return _run([*command, str(path), *subject.arguments], env)
 
 
-def _run(command: list[str], env: Mapping[str, str], name: str) -> str:
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, env=dict(env), check=False
-        )
-    except subprocess.TimeoutExpired:
-        return "timeout"
-    except OSError as error:
-        return f"error {error.strerror}"
-    if done.returncode:
-        text = done.stderr.decode(errors="replace").strip().splitlines()
-        return f"exit {done.returncode} {text[-1] if text else ''}"
-    # A program may print its own name, and folders beside it.
-    text = done.stdout.decode(errors="replace").replace(name, "FILE")
-    return "ok " + re.sub(r"/\S+", "FILE", text)
+def _run(command: list[str], env: Mapping[str, str]) -> str:
+    for attempt in range(20):
+        try:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, env=dict(env), check=False
+            )
+            break
+        except subprocess.TimeoutExpired:
+            return "timeout"
+        except OSError as error:
+            # Another thread has just forked, and its child still holds the file open that was written here.
+            if error.errno != errno.ETXTBSY or attempt == 19:
+                return f"error {error.strerror}"
+            time.sleep(0.05)
+    # A program may print its own path, and folders beside it.
+    text = re.sub(r"/\S+", "FILE", (done.stderr if done.returncode else done.stdout).decode(errors="replace"))
+    return f"exit {done.returncode} {text}" if done.returncode else f"ok {text}"

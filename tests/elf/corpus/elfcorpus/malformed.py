@@ -133,7 +133,7 @@ def _segments(s: Surgery) -> dict[str, tuple[Callable[[], object], str]]:
         "load-offset-past-end": (lambda: s.phdr(last, "offset", s.phdr(last, "offset") + 0x100000), REFUSED),
         "load-address-wraps": (lambda: s.phdr(last, "memsz", huge), REFUSED),
         "load-not-congruent": (lambda: s.phdr(last, "offset", s.phdr(last, "offset") - 8), REFUSED),
-        "load-align-0": (lambda: s.phdr(first, "align", 0), REFUSED),
+        "load-align-0": (lambda: s.phdr(first, "align", 0), ACCEPTED),
         "dynamic-twice": (second_dynamic, REFUSED),
         "dynamic-none": (lambda: s.phdr(dynamic, "type", PT_NULL), REFUSED),
         "dynamic-empty": (lambda: s.phdr(dynamic, "filesz", 0), REFUSED),

@@ -90,11 +90,11 @@ class Site:
 
     root: Path
 
-    def file(self, name: str) -> Path:
-        """Return a path in `package/`."""
-        folder = self.root / "package"
+    def file(self, label: str, name: str = "") -> Path:
+        """Return a path in `package/`, or in a folder of its own beside it for a program that knows its `name`."""
+        folder = self.root / (label if name else "package")
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / name
+        return folder / (name or label)
 
     def graft(self, name: str, target: Path) -> None:
         """Let the loader find `target` as `name`: it matches versions by the name that it loaded a file for."""
