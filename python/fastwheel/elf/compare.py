@@ -19,7 +19,7 @@ from fastwheel.elf.section import (
     SHT_SYMTAB,
     section_name,
 )
-from fastwheel.elf.segment import PT_DYNAMIC, PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, PT_PHDR
+from fastwheel.elf.segment import PT_DYNAMIC, PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, PT_NULL, PT_PHDR
 from fastwheel.elf.symbol import SymbolTable, iter_symbols, symbol_size
 
 if TYPE_CHECKING:
@@ -203,6 +203,8 @@ def _check_segment(old: Image, new: Image, layout: Layout, left: Segment, right:
         return None
     if kind == PT_PHDR:
         return None
+    if kind == PT_NULL:
+        return None if right == left else ("V5", "a PT_NULL differs")
     if same and right.file_size == left.file_size and right.memory_size == left.memory_size:
         return None
     if layout.block is None or kind not in {PT_INTERP, PT_NOTE, PT_GNU_PROPERTY}:
@@ -278,7 +280,7 @@ def check_sections(old: Image, new: Image, wanted: Wanted, layout: Layout) -> Fa
             padding = section_name(old.data, old.header, old.sections, left) == b".relro_padding"
             if left.type != SHT_NOBITS or not padding or right.address + right.size != left.address + left.size:
                 return "V7", f"section {index} moved"
-        elif right.offset not in _mapped(layout, left.offset):
+        elif right.offset not in _mapped(layout, left.offset) and left.offset <= len(old.data):
             return "V7", f"sh_offset of section {index} differs"
         loaded = left.flags & SHF_ALLOC and left.in_file and _in_load(old, left.offset, left.address, left.size)
         if loaded and not _in_load(new, right.offset, right.address, right.size):

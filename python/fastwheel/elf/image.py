@@ -53,7 +53,7 @@ from fastwheel.elf.section import (
     SHT_STRTAB,
     read_sections,
 )
-from fastwheel.elf.segment import PT_INTERP, PT_LOAD, load_at, loads, physical_address, read_segments
+from fastwheel.elf.segment import PT_INTERP, PT_LOAD, PT_NULL, load_at, loads, physical_address, read_segments
 from fastwheel.elf.symbol import gnu_hash, hash_counts, hash_word, read_symbol_table, symbol_size
 from fastwheel.elf.version import read_definitions, read_needs
 from fastwheel.errors import ElfError
@@ -160,7 +160,7 @@ def open_image(data: bytes) -> Image:
     dynamic = read_dynamic(data, header, segments)
     if dynamic is None:
         raise ElfError("FW401", "no PT_DYNAMIC: a static program or not a linked file")
-    _check_loads(segments)
+    _check_segments(len(data), header, segments)
     _check_dynamic(header, segments, dynamic)
     strings = read_strings(data, segments, dynamic)
     if not strings.content:
@@ -216,7 +216,16 @@ def open_image(data: bytes) -> Image:
     return image
 
 
-def _check_loads(segments: Sequence[Segment]) -> None:
+def _check_segments(size: int, header: Header, segments: Sequence[Segment]) -> None:
+    """Check that every segment is in the file, and that the PT_LOADs are as the linker lays them out."""
+    top = (1 << header.bits) - 1
+    for index, segment in enumerate(segments):
+        if segment.type == PT_NULL:
+            continue
+        if segment.offset > size or segment.file_size > size - segment.offset:
+            raise ElfError("FW303", f"program header {index}: p_offset + p_filesz is behind the end of the file")
+        if segment.memory_size > top - segment.address:
+            raise ElfError("FW303", f"program header {index}: p_vaddr + p_memsz overflows")
     end = 0
     for index, segment in enumerate(segments):
         if segment.type != PT_LOAD:

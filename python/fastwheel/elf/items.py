@@ -188,10 +188,10 @@ def _relocation_extents(image: Image) -> list[tuple[int, int, int]]:
             continue
         inside = False
         for _, other, other_size in found:
-            if other <= address < other + other_size:
+            if other <= address and address - other < other_size:
                 inside = True
         if not inside:
-            found.append((kind, address, size))
+            found.append((kind, address, min(size, len(image.data))))
     return found
 
 

@@ -99,7 +99,7 @@ def lay_out(image: Image, tail: int, dynamic: int) -> Layout:
     if items is None:
         raise ElfError("FW402", f"PT_LOAD {load}: a section lies over another section or a header")
     layout = _climb(image, load, items, tail, dynamic)
-    if layout is None:
+    if layout is None or _too_large(image, layout):
         raise ElfError("FW400", "no room for the new strings without moving code or data")
     if _grows(image, layout) and _overlay(image):
         raise ElfError("FW401", "the file carries data behind its ELF part, and would have to grow")
@@ -429,6 +429,14 @@ def _grows(image: Image, layout: Layout) -> bool:
     if layout.insert_size > 0 or layout.new_load is not None:
         return True
     return any(move.offset + move.size > len(image.data) for move in layout.moves)
+
+
+def _too_large(image: Image, layout: Layout) -> bool:
+    """Whether an offset in the output would not fit into the fields of the class."""
+    size = len(image.data) + layout.insert_size
+    for move in layout.moves:
+        size = max(size, move.offset + move.size)
+    return size > (1 << image.header.bits) - 1
 
 
 def _overlay(image: Image) -> bool:

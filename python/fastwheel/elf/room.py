@@ -150,10 +150,8 @@ def slack_room(image: Image, load_index: int) -> Room:
 
 
 def _leading_zeros(data: bytes, start: int, end: int) -> int:
-    at = start
-    while at < end and data[at] == 0:
-        at += 1
-    return at - start
+    found = data[start:end]
+    return len(found) - len(found.lstrip(b"\0"))
 
 
 def file_end_room(image: Image, load_index: int) -> Room | None:

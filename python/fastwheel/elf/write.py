@@ -37,6 +37,7 @@ from fastwheel.elf.segment import (
     PT_INTERP,
     PT_LOAD,
     PT_NOTE,
+    PT_NULL,
     PT_PHDR,
     file_offset,
     pack_segment,
@@ -308,7 +309,7 @@ def new_segments(image: Image, layout: Layout) -> tuple[list[Segment], list[int]
 
 def _segment_offset(image: Image, layout: Layout, segment: Segment) -> int:
     """Return the new p_offset; one without bytes stays with the PT_LOAD whose end it marks."""
-    if layout.insert_size == 0 or segment.offset < layout.insert_at:
+    if layout.insert_size == 0 or segment.offset < layout.insert_at or segment.type == PT_NULL:
         return segment.offset
     if segment.offset == layout.insert_at and segment.file_size == 0:
         for index in image.loads:
@@ -362,8 +363,8 @@ def new_sections(image: Image, wanted: Wanted, layout: Layout) -> list[Section]:
 
 
 def _section_offset(image: Image, layout: Layout, section: Section) -> int:
-    """Return the new sh_offset; one without bytes stays with the PT_LOAD at whose end it is."""
-    if layout.insert_size == 0 or section.offset < layout.insert_at:
+    """Return the new sh_offset; one without bytes stays with the PT_LOAD at whose end it is, or behind the file."""
+    if layout.insert_size == 0 or section.offset < layout.insert_at or section.offset > len(image.data):
         return section.offset
     if section.offset == layout.insert_at and section.flags & SHF_ALLOC and not section.in_file:
         for index in image.loads:
