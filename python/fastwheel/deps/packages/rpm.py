@@ -59,6 +59,8 @@ def find(asked: Asked, root: Root, distro: str, notes: list[str]) -> None:
 
         for blob in headers(folder, asked.names, notes):
             header = Header(blob)
+            if header.damaged:
+                notes.append(f"a header in rpm's database in {text_of(folder)} is damaged")
             package = None
             for listed in header.files(asked.names):
                 path = asked.match(listed)
@@ -80,21 +82,26 @@ class _Entry(NamedTuple):
 
 
 class Header:
-    """The tags of one package that matter here. A damaged header has fewer of them, or none."""
+    """The tags of one package that matter here.
+
+    Attributes:
+        damaged: the header contradicts itself; it has no tags then.
+    """
 
     def __init__(self, blob: bytes) -> None:
         self._blob = blob
         self._entries: dict[int, _Entry] = {}
-        self._data = 0
+        self.damaged = False
         if len(blob) < _INTRO.size:
-            return
+            return  # Berkeley DB keeps a counter among the headers
         entries, size = _INTRO.unpack_from(blob)
-        self._data = _INTRO.size + entries * _ENTRY.size
-        if self._data + size > len(blob):
+        data = _INTRO.size + entries * _ENTRY.size
+        if data + size > len(blob):
+            self.damaged = True
             return
-        for tag, kind, offset, count in _ENTRY.iter_unpack(memoryview(blob)[_INTRO.size : self._data]):
+        for tag, kind, offset, count in _ENTRY.iter_unpack(memoryview(blob)[_INTRO.size : data]):
             if tag in _WANTED and offset < size and count <= size:
-                self._entries[tag] = _Entry(kind, self._data + offset, count)
+                self._entries[tag] = _Entry(kind, data + offset, count)
 
     def text(self, tag: int) -> str | None:
         """Return a tag of one string."""

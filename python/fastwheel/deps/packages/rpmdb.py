@@ -25,8 +25,11 @@ __all__ = ["headers"]
 
 #: rpm itself refuses larger headers.
 _HEADER_LIMIT: Final = 1 << 28
+#: SQLite's virtual machine stops after this many instructions times calls: some seconds. A lookup takes thousands.
 _STEPS: Final = 1_000_000
-_STEP_CALLS: Final = 2_000
+_STEP_CALLS: Final = 50
+#: Packages that have a file of one name: `__init__.py` has thousands.
+_ROWS: Final = 1 << 16
 
 
 class _DamagedError(Exception):
@@ -82,8 +85,7 @@ def _sqlite(path: str, fd: int, names: Collection[bytes]) -> Iterator[bytes]:
     for mode in ("mode=ro", "mode=ro&immutable=1") if pending else ("mode=ro&immutable=1",):
         try:
             with closing(sqlite3.connect(f"file:{quote(path)}?{mode}", uri=True, timeout=1)) as database:
-                blobs = _rows(database, names)
-            yield from blobs
+                yield from _rows(database, names)
         except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as error:
             fault = error
         else:
@@ -91,7 +93,7 @@ def _sqlite(path: str, fd: int, names: Collection[bytes]) -> Iterator[bytes]:
     raise _DamagedError(str(fault))
 
 
-def _rows(database: sqlite3.Connection, names: Collection[bytes]) -> list[bytes]:
+def _rows(database: sqlite3.Connection, names: Collection[bytes]) -> Iterator[bytes]:
     """The headers of the packages that own a file of these names, by the table of names."""
     calls = 0
 
@@ -104,15 +106,13 @@ def _rows(database: sqlite3.Connection, names: Collection[bytes]) -> list[bytes]
     database.set_progress_handler(step, _STEPS)
     database.text_factory = bytes
     numbers: set[int] = set()
+    query = f"SELECT hnum FROM Basenames WHERE key IN (CAST(? AS TEXT), ?) LIMIT {_ROWS}"
     for name in names:
-        rows = database.execute("SELECT hnum FROM Basenames WHERE key IN (CAST(? AS TEXT), ?)", (name, name))
-        numbers.update(row[0] for row in rows if isinstance(row[0], int))
-    blobs = []
+        numbers.update(number for (number,) in database.execute(query, (name, name)) if isinstance(number, int))
     for number in sorted(numbers):
-        for (blob,) in database.execute("SELECT blob FROM Packages WHERE hnum = ?", (number,)):
+        for (blob,) in database.execute("SELECT blob FROM Packages WHERE hnum = ? LIMIT 1", (number,)):
             if isinstance(blob, bytes) and len(blob) <= _HEADER_LIMIT:
-                blobs.append(blob)
-    return blobs
+                yield blob
 
 
 def _ndb(path: str, fd: int, names: Collection[bytes]) -> Iterator[bytes]:
