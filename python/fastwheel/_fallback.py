@@ -70,8 +70,8 @@ def read_fd(fd: int) -> Facts:
     size = os.fstat(fd).st_size
     if size < _MAP_FROM:
         return read(_read_at(fd, size, 0))
-    with mmap.mmap(fd, size, access=mmap.ACCESS_READ) as content:
-        return read(memoryview(content))
+    # Not closed by hand: an error on its way up still holds views of it.
+    return read(memoryview(mmap.mmap(fd, size, access=mmap.ACCESS_READ)))
 
 
 def scan(fd: int, spans: Sequence[Span], digest: bool, jobs: int) -> list[Scanned]:

@@ -105,7 +105,9 @@ impl Inflater {
 
     /// The whole content, its size and CRC-32 checked.
     pub fn whole(&mut self, file: &File, span: &Span) -> Result<Vec<u8>, Stop> {
+        // What cannot be true must not decide how much memory is taken.
         if span.method == DEFLATED
+            && span.compressed_size <= file.metadata()?.len()
             && span.size <= span.compressed_size.saturating_mul(MOST_PER_BYTE)
             && let Some(content) = self.whole_at_once(file, span)?
         {

@@ -32,6 +32,16 @@ const SINGLE: [(&str, DynamicTag); 11] = [
 /// The dynamic section of one file and the address space that its pointers point into.
 #[derive(Clone, Debug)]
 pub struct Dynamic {
+    /// The index of the PT_DYNAMIC program header.
+    pub segment: usize,
+    /// The index of the PT_LOAD that holds it.
+    pub load: usize,
+    /// Where the first entry is in the file.
+    pub offset: u64,
+    /// `p_vaddr`.
+    pub address: u64,
+    /// How many entries `p_filesz` has room for.
+    pub capacity: u64,
     /// What the PT_LOADs map.
     pub space: AddressSpace,
     /// (`d_tag`, `d_un`) up to the first DT_NULL, which is not among them.
@@ -44,8 +54,8 @@ impl Dynamic {
     /// The loader walks from `p_vaddr` to the first DT_NULL and does not look at `p_filesz`; so does this, to the end of
     /// what the PT_LOAD maps (whose part that is not in the file is zero, and so ends the table).
     pub fn read(image: &Image<'_>, segments: &[Segment]) -> Result<Option<Self>, Error> {
-        let mut found = segments.iter().filter(|segment| segment.p_type == PT_DYNAMIC);
-        let Some(segment) = found.next() else { return Ok(None) };
+        let mut found = segments.iter().enumerate().filter(|(_, segment)| segment.p_type == PT_DYNAMIC);
+        let Some((index, segment)) = found.next() else { return Ok(None) };
         let fault = |text: &str| Error::new(Code::Segment, text);
         if found.next().is_some() {
             return Err(fault("two PT_DYNAMIC"));
@@ -53,6 +63,7 @@ impl Dynamic {
         let space = AddressSpace::new(image, segments)?;
         let outside = || fault("PT_DYNAMIC: p_vaddr is in the file part of no PT_LOAD");
         let load = space.load_at(segment.p_vaddr).ok_or_else(outside)?;
+        let load_index = space.index_at(segment.p_vaddr).ok_or_else(outside)?;
         let table = space.from(image, segment.p_vaddr).ok_or_else(outside)?;
         if space.offset_of(segment.p_vaddr) != Some(segment.p_offset) {
             return Err(fault("PT_DYNAMIC: p_offset and p_vaddr disagree"));
@@ -67,7 +78,16 @@ impl Dynamic {
                 return Err(Error::new(Code::Dynamic, format_args!("two {name}")));
             }
         }
-        Ok(Some(Self { space, entries }))
+        let entry_size = image.class.word_size().saturating_mul(2);
+        Ok(Some(Self {
+            segment: index,
+            load: load_index,
+            offset: segment.p_offset,
+            address: segment.p_vaddr,
+            capacity: segment.p_filesz.checked_div(entry_size).unwrap_or(0),
+            space,
+            entries,
+        }))
     }
 
     /// The value of the last entry with `tag`, the one that the loader keeps.

@@ -1,4 +1,4 @@
-//! Why a file cannot be read.
+//! Why a file cannot be read, or not be edited.
 
 use std::fmt;
 
@@ -23,6 +23,18 @@ pub enum Code {
     Symbols,
     /// The section header table, where it is asked for.
     Sections,
+    /// No place for what is to be added.
+    NoRoom,
+    /// A kind of file that is not edited.
+    NotEditable,
+    /// Sections that contradict the dynamic section or each other.
+    SectionsInconsistent,
+    /// Wishes that contradict each other, or a string that no file can hold.
+    BadEdit,
+    /// A library is to be removed of which versions are needed.
+    VersionNeedInUse,
+    /// A post-condition does not hold: fastwheel is wrong.
+    Internal,
 }
 
 impl Code {
@@ -38,6 +50,12 @@ impl Code {
             Self::Versions => "FW306",
             Self::Symbols => "FW307",
             Self::Sections => "FW308",
+            Self::NoRoom => "FW400",
+            Self::NotEditable => "FW401",
+            Self::SectionsInconsistent => "FW402",
+            Self::BadEdit => "FW403",
+            Self::VersionNeedInUse => "FW404",
+            Self::Internal => "FW900",
         }
     }
 }

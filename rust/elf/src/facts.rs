@@ -286,11 +286,11 @@ impl VersionNeed {
 impl VersionDefinition {
     fn of(definition: &Verdef<'_>) -> Self {
         Self {
-            name: definition.name.to_vec(),
+            name: definition.name().to_vec(),
             index: definition.index,
             base: definition.flags & VER_FLG_BASE != 0,
             weak: definition.flags & VER_FLG_WEAK != 0,
-            parents: definition.parents.iter().map(|name| name.to_vec()).collect(),
+            parents: definition.parents().map(<[u8]>::to_vec).collect(),
         }
     }
 }
@@ -361,7 +361,7 @@ impl<'a> Versions<'a> {
     fn defined(&self) -> HashMap<u16, &'a [u8]> {
         let mut found = HashMap::new();
         for definition in &self.definitions {
-            found.entry(Versym(definition.index).index()).or_insert(definition.name);
+            found.entry(Versym(definition.index).index()).or_insert(definition.name());
         }
         found
     }

@@ -94,7 +94,7 @@ impl FileHeader {
     }
 
     /// sizeof(Elfxx_Ehdr).
-    fn size(class: Class) -> u64 {
+    pub fn size(class: Class) -> u64 {
         match class {
             Class::Elf32 => 52,
             Class::Elf64 => 64,
@@ -113,6 +113,12 @@ impl FileHeader {
     pub fn program_headers<'a>(&self, image: &Image<'a>) -> Option<Image<'a>> {
         let size = u64::from(self.e_phnum).checked_mul(u64::from(self.e_phentsize))?;
         image.window(self.e_phoff, size)
+    }
+
+    /// The file offset behind the program header table.
+    pub fn program_headers_end(&self) -> u64 {
+        let size = u64::from(self.e_phnum).saturating_mul(u64::from(self.e_phentsize));
+        self.e_phoff.saturating_add(size)
     }
 
     fn fields(image: &Image<'_>) -> Option<Self> {

@@ -61,6 +61,20 @@ impl<'a> Image<'a> {
         Some(Image { data, ..*self })
     }
 
+    /// The bytes of [`start`, `end`) as far as they are in the file.
+    pub fn slice(&self, start: u64, end: u64) -> &'a [u8] {
+        let length = self.data.len();
+        let [start, end] = [start, end].map(|at| usize::try_from(at).map_or(length, |at| at.min(length)));
+        self.data.get(start..end).unwrap_or_default()
+    }
+
+    /// Whether all bytes of [`start`, `end`) are 0; an empty range is.
+    pub fn is_zero(&self, start: u64, end: u64) -> bool {
+        // Without an exit inside of a block the compiler compares many bytes at once.
+        let blocks = self.slice(start, end).chunks(4096);
+        blocks.map(|block| block.iter().fold(0, |all, byte| all | byte)).all(|all| all == 0)
+    }
+
     /// The length of the file in bytes.
     pub fn size(&self) -> u64 {
         // A slice is never longer than `isize::MAX`, which a u64 always holds.
@@ -118,9 +132,90 @@ impl<'a> Image<'a> {
     }
 }
 
+/// The bytes of one header or table, put together by class and byte order.
+#[derive(Clone, Debug)]
+pub struct Pack {
+    class: Class,
+    order: ByteOrder,
+    bytes: Vec<u8>,
+    fits: bool,
+}
+
+impl Pack {
+    /// Nothing yet.
+    pub fn new(class: Class, order: ByteOrder) -> Self {
+        Self { class, order, bytes: Vec::new(), fits: true }
+    }
+
+    /// One `Elfxx_Half`.
+    #[must_use]
+    pub fn half(mut self, value: u16) -> Self {
+        self.bytes.extend(match self.order {
+            ByteOrder::Little => value.to_le_bytes(),
+            ByteOrder::Big => value.to_be_bytes(),
+        });
+        self
+    }
+
+    /// One `Elfxx_Word`.
+    #[must_use]
+    pub fn u32(mut self, value: u32) -> Self {
+        self.bytes.extend(match self.order {
+            ByteOrder::Little => value.to_le_bytes(),
+            ByteOrder::Big => value.to_be_bytes(),
+        });
+        self
+    }
+
+    /// One number as wide as the class.
+    #[must_use]
+    pub fn word(mut self, value: u64) -> Self {
+        match self.class {
+            Class::Elf32 => {
+                let narrow = u32::try_from(value);
+                self.fits &= narrow.is_ok();
+                self.u32(narrow.unwrap_or_default())
+            }
+            Class::Elf64 => {
+                self.bytes.extend(match self.order {
+                    ByteOrder::Little => value.to_le_bytes(),
+                    ByteOrder::Big => value.to_be_bytes(),
+                });
+                self
+            }
+        }
+    }
+
+    /// The bytes, or `None` if a number was too large for its field.
+    pub fn bytes(self) -> Option<Vec<u8>> {
+        self.fits.then_some(self.bytes)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_packed_is_read_again() {
+        for class in [Class::Elf32, Class::Elf64] {
+            for order in [ByteOrder::Little, ByteOrder::Big] {
+                let bytes = Pack::new(class, order).half(0x1234).u32(0x1020_3040).word(77).bytes().unwrap();
+                let image = Image { data: &bytes, class, order };
+                assert_eq!((image.u16(0), image.u32(2), image.word(6)), (Some(0x1234), Some(0x1020_3040), Some(77)));
+                let wide = Pack::new(class, order).word(1 << 32).bytes();
+                assert_eq!(wide.is_some(), class == Class::Elf64);
+            }
+        }
+    }
+
+    #[test]
+    fn slices_end_with_the_file() {
+        let image = image(Class::Elf64, ByteOrder::Little);
+        assert_eq!(image.slice(6, 100), [7, 8]);
+        assert_eq!(image.slice(9, u64::MAX), [0_u8; 0]);
+        assert!(image.is_zero(3, 3) && !image.is_zero(7, 8));
+    }
 
     const BYTES: &[u8] = &[1, 2, 3, 4, 5, 6, 7, 8];
 

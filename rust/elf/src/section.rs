@@ -1,10 +1,10 @@
 //! Section headers (`Elfxx_Shdr`): kept in step for other tools by the editor, never believed by the reader.
 
-use object::elf::SectionType;
+use object::elf::{self, SHN_XINDEX, SectionType};
 
 use crate::error::{Code, Error};
 use crate::header::FileHeader;
-use crate::image::{Class, Image};
+use crate::image::{Class, Image, Pack};
 
 /// One section header, as stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ fn section_header_size(class: Class) -> u16 {
     }
 }
 
-/// Reads the section header table; empty if `e_shoff` is 0.
+/// Reads the section header table; empty if the file has none. Each section is inside of the file.
 pub fn read_sections(image: &Image<'_>, header: &FileHeader) -> Result<Vec<Section>, Error> {
     if header.e_shoff == 0 {
         return Ok(Vec::new());
@@ -50,23 +50,97 @@ pub fn read_sections(image: &Image<'_>, header: &FileHeader) -> Result<Vec<Secti
         return Err(Error::new(Code::Sections, text));
     }
     let size = u64::from(size);
-    let outside =
-        || Error::new(Code::Sections, "e_shoff, e_shnum: the section header table ends behind the file");
+    let fault = |text: &str| Error::new(Code::Sections, text);
+    let outside = || fault("e_shnum: the section-header table ends behind the file");
     let read = |index: u64| {
         let offset = index.checked_mul(size).and_then(|inside| header.e_shoff.checked_add(inside))?;
         Section::read(&image.window(offset, size)?)
     };
-    // From SHN_LORESERVE on the number is in the first header.
+    let first = read(0).ok_or_else(|| fault("e_shoff is behind the end of the file"))?;
+    // From SHN_LORESERVE on the numbers are in the first header.
     let count = match header.e_shnum {
-        0 => read(0).ok_or_else(outside)?.sh_size,
+        0 => first.sh_size,
         count => count.into(),
     };
+    if count == 0 {
+        return Ok(Vec::new());
+    }
     let table = count.checked_mul(size).and_then(|table| image.bytes(header.e_shoff, table));
     table.ok_or_else(outside)?;
-    (0..count).map(|index| read(index).ok_or_else(outside)).collect()
+    if u64::from(names_index(header, &first)) >= count {
+        return Err(fault("e_shstrndx is not below e_shnum"));
+    }
+    let last = match image.class {
+        Class::Elf32 => u64::from(u32::MAX),
+        Class::Elf64 => u64::MAX,
+    };
+    let mut sections = Vec::new();
+    for index in 0..count {
+        let section = read(index).ok_or_else(outside)?;
+        let fault = |text: &str| Error::new(Code::Sections, format_args!("section {index}: {text}"));
+        if section.in_file() && index > 0 && image.bytes(section.sh_offset, section.sh_size).is_none() {
+            return Err(fault("sh_offset + sh_size is behind the end of the file"));
+        }
+        if section.sh_addr.checked_add(section.sh_size).is_none_or(|end| end > last) {
+            return Err(fault("sh_addr + sh_size overflows"));
+        }
+        sections.push(section);
+    }
+    Ok(sections)
+}
+
+/// The index of the section that holds the names of sections.
+fn names_index(header: &FileHeader, first: &Section) -> u32 {
+    if header.e_shstrndx == SHN_XINDEX.0 { first.sh_link } else { header.e_shstrndx.into() }
+}
+
+/// The name of a section, at most 64 bytes of it; empty if it has none that can be read.
+pub fn section_name<'a>(
+    image: &Image<'a>,
+    header: &FileHeader,
+    sections: &[Section],
+    section: &Section,
+) -> &'a [u8] {
+    let index = sections.first().and_then(|first| usize::try_from(names_index(header, first)).ok());
+    let Some(table) = index.and_then(|index| sections.get(index)) else { return &[] };
+    let name = u64::from(section.sh_name);
+    if table.sh_type != elf::SHT_STRTAB || name >= table.sh_size {
+        return &[];
+    }
+    let start = table.sh_offset.saturating_add(name);
+    let text = image.slice(start, start.saturating_add(64).min(table.end()));
+    memchr::memchr(0, text).and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 impl Section {
+    /// Whether it has bytes in the file.
+    pub fn in_file(&self) -> bool {
+        self.sh_type != elf::SHT_NOBITS && self.sh_type != elf::SHT_NULL && self.sh_size > 0
+    }
+
+    /// SHF_ALLOC: the loader gives it a place in memory.
+    pub fn is_alloc(&self) -> bool {
+        self.sh_flags & elf::SHF_ALLOC.0 != 0
+    }
+
+    /// The file offset behind it.
+    pub fn end(&self) -> u64 {
+        self.sh_offset.saturating_add(self.sh_size)
+    }
+
+    /// The address behind it.
+    pub fn address_end(&self) -> u64 {
+        self.sh_addr.saturating_add(self.sh_size)
+    }
+
+    /// The bytes of one section header, or `None` if a number is too large for its field.
+    pub fn pack(&self, image: &Image<'_>) -> Option<Vec<u8>> {
+        let pack = Pack::new(image.class, image.order).u32(self.sh_name).u32(self.sh_type.0);
+        let pack = pack.word(self.sh_flags).word(self.sh_addr).word(self.sh_offset).word(self.sh_size);
+        let pack = pack.u32(self.sh_link).u32(self.sh_info);
+        pack.word(self.sh_addralign).word(self.sh_entsize).bytes()
+    }
+
     fn read(entry: &Image<'_>) -> Option<Self> {
         let word = entry.class.word_size();
         // Five words as wide as the class with two Elfxx_Words between them, behind two Elfxx_Words.

@@ -4,7 +4,7 @@ use object::elf::{PT_INTERP, PT_LOAD, ProgramType};
 
 use crate::error::{Code, Error};
 use crate::header::FileHeader;
-use crate::image::{Class, Image};
+use crate::image::{Class, Image, Pack};
 
 /// The kernel takes no longer path.
 const LONGEST_INTERPRETER: u64 = 4096;
@@ -53,6 +53,50 @@ impl Segment {
         })
     }
 
+    /// The bytes of one program header, or `None` if a number is too large for its field.
+    pub fn pack(&self, image: &Image<'_>, p_paddr: u64) -> Option<Vec<u8>> {
+        let pack = Pack::new(image.class, image.order).u32(self.p_type.0);
+        match image.class {
+            Class::Elf32 => pack
+                .word(self.p_offset)
+                .word(self.p_vaddr)
+                .word(p_paddr)
+                .word(self.p_filesz)
+                .word(self.p_memsz)
+                .u32(self.p_flags)
+                .word(self.p_align),
+            Class::Elf64 => pack
+                .u32(self.p_flags)
+                .word(self.p_offset)
+                .word(self.p_vaddr)
+                .word(p_paddr)
+                .word(self.p_filesz)
+                .word(self.p_memsz)
+                .word(self.p_align),
+        }
+        .bytes()
+    }
+
+    /// The file offset behind its last byte there.
+    pub fn end(&self) -> u64 {
+        self.p_offset.saturating_add(self.p_filesz)
+    }
+
+    /// The address behind its last byte that is in the file.
+    pub fn file_part_end(&self) -> u64 {
+        self.p_vaddr.saturating_add(self.p_filesz)
+    }
+
+    /// The address behind its last byte.
+    pub fn memory_end(&self) -> u64 {
+        self.p_vaddr.saturating_add(self.p_memsz)
+    }
+
+    /// Whether it loads `address`, be it from the file or as zero.
+    pub fn loads(&self, address: u64) -> bool {
+        self.p_vaddr <= address && address < self.memory_end()
+    }
+
     /// The bytes of the segment in the file, if they are all there.
     pub fn content<'a>(&self, image: &Image<'a>) -> Option<Image<'a>> {
         image.window(self.p_offset, self.p_filesz)
@@ -66,6 +110,19 @@ pub fn read_segments(image: &Image<'_>, header: &FileHeader) -> Vec<Segment> {
     let size = u64::from(header.e_phentsize);
     (0..u64::from(header.e_phnum))
         .map_while(|index| Segment::read(&table.window(index.checked_mul(size)?, size)?))
+        .collect()
+}
+
+/// `p_paddr` of each program header: no loader reads it, the editor keeps it in step.
+pub fn physical_addresses(image: &Image<'_>, header: &FileHeader) -> Vec<u64> {
+    let Some(table) = header.program_headers(image) else { return Vec::new() };
+    let size = u64::from(header.e_phentsize);
+    let inside = match image.class {
+        Class::Elf32 => 12,
+        Class::Elf64 => 24,
+    };
+    (0..u64::from(header.e_phnum))
+        .map_while(|index| table.word(index.checked_mul(size)?.checked_add(inside)?))
         .collect()
 }
 
@@ -88,6 +145,8 @@ pub fn read_interpreter<'a>(image: &Image<'a>, segments: &[Segment]) -> Result<O
 pub struct AddressSpace {
     /// In ascending order of `p_vaddr`, none overlapping another.
     loads: Vec<Segment>,
+    /// The program header of each.
+    indices: Vec<usize>,
 }
 
 impl AddressSpace {
@@ -97,7 +156,7 @@ impl AddressSpace {
             Class::Elf32 => u64::from(u32::MAX),
             Class::Elf64 => u64::MAX,
         };
-        let mut loads = Vec::new();
+        let (mut loads, mut indices) = (Vec::new(), Vec::new());
         let mut free_from = 0;
         for (index, segment) in segments.iter().enumerate() {
             if segment.p_type != PT_LOAD {
@@ -117,15 +176,31 @@ impl AddressSpace {
             }
             free_from = end;
             loads.push(*segment);
+            indices.push(index);
         }
-        Ok(Self { loads })
+        Ok(Self { loads, indices })
     }
 
     /// The PT_LOAD whose file part holds `address`.
     pub fn load_at(&self, address: u64) -> Option<&Segment> {
+        self.loads.get(self.rank_at(address)?)
+    }
+
+    /// The index of its program header.
+    pub fn index_at(&self, address: u64) -> Option<usize> {
+        self.indices.get(self.rank_at(address)?).copied()
+    }
+
+    /// Every PT_LOAD with the index of its program header, ascending.
+    pub fn loads(&self) -> impl DoubleEndedIterator<Item = (usize, &Segment)> {
+        self.indices.iter().copied().zip(&self.loads)
+    }
+
+    fn rank_at(&self, address: u64) -> Option<usize> {
         let above = self.loads.partition_point(|load| load.p_vaddr <= address);
-        let load = self.loads.get(above.checked_sub(1)?)?;
-        (address.checked_sub(load.p_vaddr)? < load.p_filesz).then_some(load)
+        let rank = above.checked_sub(1)?;
+        let load = self.loads.get(rank)?;
+        (address.checked_sub(load.p_vaddr)? < load.p_filesz).then_some(rank)
     }
 
     /// The file offset of the byte that is loaded to `address`.

@@ -5,7 +5,7 @@ use object::elf::{EM_ALPHA, EM_S390, Machine};
 
 use crate::dynamic::{DT_RELR, Dynamic};
 use crate::error::{Code, Error};
-use crate::image::{Class, Image};
+use crate::image::{ByteOrder, Class, Image};
 use crate::strings::StringTable;
 
 /// Entries that point to tables, of which one may begin behind the symbols.
@@ -87,15 +87,31 @@ impl Sym {
 #[derive(Clone, Copy, Debug)]
 pub struct SymbolTable<'a> {
     table: Option<Image<'a>>,
+    /// Where entry 0 is in the file; 0 if there is no table.
+    pub offset: u64,
     /// The number of entries, entry 0 included.
     pub count: u64,
+    /// Whether a hash table gave the count; else it is an upper bound.
+    pub exact: bool,
+}
+
+/// The extent of a DT_GNU_HASH table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GnuHash {
+    /// `nbuckets`.
+    pub buckets: u32,
+    /// How many symbols the table implies; `None` if it holds none (`symoffset` then says nothing).
+    pub count: Option<u64>,
+    /// Of the table in bytes.
+    pub size: u64,
 }
 
 fn fault(text: impl std::fmt::Display) -> Error {
     Error::new(Code::Symbols, text)
 }
 
-fn symbol_size(class: Class) -> u64 {
+/// sizeof(Elfxx_Sym).
+pub fn symbol_size(class: Class) -> u64 {
     match class {
         Class::Elf32 => 16,
         Class::Elf64 => 24,
@@ -114,29 +130,32 @@ impl<'a> SymbolTable<'a> {
         dynamic: &Dynamic,
         strings: &StringTable<'a>,
     ) -> Result<Self, Error> {
-        let Some(address) = dynamic.last(elf::DT_SYMTAB) else { return Ok(Self { table: None, count: 0 }) };
+        let Some(address) = dynamic.last(elf::DT_SYMTAB) else {
+            return Ok(Self { table: None, offset: 0, count: 0, exact: true });
+        };
         let size = symbol_size(image.class);
         if let Some(entry) = dynamic.last(elf::DT_SYMENT).filter(|entry| *entry != size) {
             return Err(fault(format_args!("DT_SYMENT is {entry}, not {size}")));
         }
         let table = dynamic.space.from(image, address);
         let table = table.ok_or_else(|| fault("DT_SYMTAB is in the file part of no PT_LOAD"))?;
-        let of = |count| Self { table: Some(table), count };
+        let offset = dynamic.space.offset_of(address).unwrap_or_default();
+        let of = |count, exact| Self { table: Some(table), offset, count, exact };
         let mut most = table.room(size);
         if let Some(hash) = dynamic.last(elf::DT_HASH) {
-            let count = sysv_hash_count(image, machine, dynamic, hash)?;
+            let (_, count) = hash_counts(image, machine, dynamic, hash)?;
             if count > most {
                 return Err(fault("DT_HASH: nchain symbols reach behind the PT_LOAD of DT_SYMTAB"));
             }
-            return Ok(of(count));
+            return Ok(of(count, true));
         }
         if let Some(hash) = dynamic.last(elf::DT_GNU_HASH)
-            && let Some(count) = gnu_hash_count(image, dynamic, hash)?
+            && let Some(count) = gnu_hash(image, dynamic, hash)?.count
         {
             if count > most {
                 return Err(fault("DT_GNU_HASH: its symbols reach behind the PT_LOAD of DT_SYMTAB"));
             }
-            return Ok(of(count));
+            return Ok(of(count, true));
         }
         for (tag, value) in &dynamic.entries {
             if NEIGHBOURS.contains(tag)
@@ -151,7 +170,36 @@ impl<'a> SymbolTable<'a> {
                 name.is_some_and(|name| u64::from(name) < strings.size())
             })
             .count();
-        Ok(of(named as u64))
+        Ok(of(named as u64, false))
+    }
+
+    /// A table of `count` entries elsewhere in the file, such as `.symtab`.
+    pub fn at(image: &Image<'a>, offset: u64, count: u64) -> Self {
+        let table = image.window(offset, count.saturating_mul(symbol_size(image.class)));
+        Self { table, offset, count, exact: true }
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.table.map_or(&[][..], |table| table.slice(0, self.size()))
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> u64 {
+        self.table.map_or(0, |table| self.count.saturating_mul(symbol_size(table.class)))
+    }
+
+    /// `st_name` of every entry, entry 0 included.
+    pub fn name_offsets(&self) -> impl Iterator<Item = u32> + use<'a> {
+        let (order, step) = match self.table {
+            Some(table) => (table.order, symbol_size(table.class)),
+            None => (ByteOrder::Little, symbol_size(Class::Elf64)),
+        };
+        let entries = self.bytes().chunks_exact(usize::try_from(step).unwrap_or(usize::MAX));
+        entries.filter_map(<[u8]>::first_chunk).map(move |name| match order {
+            ByteOrder::Little => u32::from_le_bytes(*name),
+            ByteOrder::Big => u32::from_be_bytes(*name),
+        })
     }
 
     /// Every symbol from index 1 on.
@@ -165,16 +213,21 @@ impl<'a> SymbolTable<'a> {
     }
 }
 
-/// `nchain` of the DT_HASH table at `address`: by definition the number of symbols.
-fn sysv_hash_count(
+/// The size of a DT_HASH word in bytes: 4, but 8 in 64-bit files of two machines.
+pub fn hash_word(class: Class, machine: Machine) -> u64 {
+    let wide = class == Class::Elf64 && (machine == EM_S390 || machine == EM_ALPHA);
+    if wide { 8 } else { 4 }
+}
+
+/// (`nbucket`, `nchain`) of the DT_HASH table at `address`; `nchain` is by definition the number of symbols.
+pub fn hash_counts(
     image: &Image<'_>,
     machine: Machine,
     dynamic: &Dynamic,
     address: u64,
-) -> Result<u64, Error> {
-    // The words of this table have 4 bytes, but 8 in 64-bit files of two machines.
-    let wide = image.class == Class::Elf64 && (machine == EM_S390 || machine == EM_ALPHA);
-    let size: u64 = if wide { 8 } else { 4 };
+) -> Result<(u64, u64), Error> {
+    let size = hash_word(image.class, machine);
+    let wide = size == 8;
     let outside = || fault("DT_HASH is in the file part of no PT_LOAD");
     let table = dynamic.space.from(image, address).ok_or_else(outside)?;
     let word = |offset| if wide { table.u64(offset) } else { table.u32(offset).map(u64::from) };
@@ -183,15 +236,14 @@ fn sysv_hash_count(
     if words.is_none_or(|words| words > table.room(size)) {
         return Err(fault("DT_HASH: nbucket and nchain reach behind its PT_LOAD"));
     }
-    Ok(nchain)
+    Ok((nbucket, nchain))
 }
 
-/// The number of symbols that the DT_GNU_HASH table at `address` implies; `None` if it holds none (`symoffset` then says
-/// nothing).
+/// Walks the DT_GNU_HASH table at `address`.
 ///
 /// The symbols of a bucket are neighbours; the last one has bit 0 of its hash set. So the table ends with the chain of the
 /// bucket that begins highest.
-fn gnu_hash_count(image: &Image<'_>, dynamic: &Dynamic, address: u64) -> Result<Option<u64>, Error> {
+pub fn gnu_hash(image: &Image<'_>, dynamic: &Dynamic, address: u64) -> Result<GnuHash, Error> {
     let outside = || fault("DT_GNU_HASH is in the file part of no PT_LOAD");
     let table = dynamic.space.from(image, address).filter(|table| table.size() >= 16).ok_or_else(outside)?;
     let header = table.u32(0).zip(table.u32(4)).zip(table.u32(8));
@@ -205,25 +257,27 @@ fn gnu_hash_count(image: &Image<'_>, dynamic: &Dynamic, address: u64) -> Result<
     let starts = (0..u64::from(nbuckets))
         .filter_map(|index| table.u32(index.saturating_mul(4).saturating_add(buckets)));
     let highest = starts.max().unwrap_or(0);
+    let empty = GnuHash { buckets: nbuckets, count: None, size: chains };
     if highest == 0 {
-        return Ok(None);
+        return Ok(empty);
     }
     let first =
         highest.checked_sub(symoffset).ok_or_else(|| fault("DT_GNU_HASH: a bucket is below symoffset"))?;
     for (index, symbol) in (u64::from(first)..).zip(u64::from(highest)..) {
-        let hash = table.u32(index.saturating_mul(4).saturating_add(chains));
+        let at = index.saturating_mul(4).saturating_add(chains);
+        let hash = table.u32(at);
         let hash = hash.ok_or_else(|| fault("DT_GNU_HASH: a chain reaches behind its PT_LOAD"))?;
         if hash & 1 != 0 {
-            return Ok(Some(symbol.saturating_add(1)));
+            let count = Some(symbol.saturating_add(1));
+            return Ok(GnuHash { count, size: at.saturating_add(4), ..empty });
         }
     }
-    Ok(None)
+    Ok(empty)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::ByteOrder;
     use crate::tests::{Builder, code_of};
 
     /// Entry 0, undefined `printf`, undefined weak `gmon`, defined function `PyInit_x`.

@@ -18,7 +18,11 @@ const VERDAUX_SIZE: u64 = 8;
 /// One version that the file needs of a library (`Elfxx_Vernaux`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vernaux<'a> {
-    /// `vna_name`.
+    /// Where the record is in the file.
+    pub position: u64,
+    /// `vna_name`, an offset into DT_STRTAB.
+    pub name_offset: u64,
+    /// The string there.
     pub name: &'a [u8],
     /// `vna_flags`.
     pub flags: u16,
@@ -29,23 +33,56 @@ pub struct Vernaux<'a> {
 /// The versions needed of one library (`Elfxx_Verneed`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verneed<'a> {
-    /// `vn_file`.
+    /// Where the record is in the file.
+    pub position: u64,
+    /// `vn_file`, an offset into DT_STRTAB.
+    pub file_offset: u64,
+    /// The string there.
     pub file: &'a [u8],
+    /// `vn_cnt`, which the loader does not read.
+    pub count: u16,
     /// The list at `vn_aux`.
     pub aux: Vec<Vernaux<'a>>,
+    /// The file offset behind the last byte of the record and its list.
+    pub end: u64,
+}
+
+/// One name of a version that the file defines (`Elfxx_Verdaux`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdaux<'a> {
+    /// `vda_name`, an offset into DT_STRTAB.
+    pub name_offset: u64,
+    /// The string there.
+    pub name: &'a [u8],
 }
 
 /// One version that the file defines (`Elfxx_Verdef`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdef<'a> {
+    /// Where the record is in the file.
+    pub position: u64,
     /// `vd_flags`.
     pub flags: u16,
     /// `vd_ndx`: what DT_VERSYM calls it.
     pub index: u16,
+    /// `vd_cnt`, which the loader does not read.
+    pub count: u16,
+    /// The list at `vd_aux`: its own name, then those of its parents.
+    pub aux: Vec<Verdaux<'a>>,
+    /// The file offset behind the last byte of the record and its list.
+    pub end: u64,
+}
+
+impl<'a> Verdef<'a> {
     /// The first `vda_name`.
-    pub name: &'a [u8],
+    pub fn name(&self) -> &'a [u8] {
+        self.aux.first().map(|aux| aux.name).unwrap_or_default()
+    }
+
     /// The others.
-    pub parents: Vec<&'a [u8]>,
+    pub fn parents(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.aux.iter().skip(1).map(|aux| aux.name)
+    }
 }
 
 fn fault(text: impl std::fmt::Display) -> Error {
@@ -69,13 +106,14 @@ pub fn read_needs<'a>(
     let Some(address) = dynamic.last(elf::DT_VERNEED) else { return Ok(needs) };
     let table = dynamic.space.from(image, address);
     let table = table.ok_or_else(|| fault("DT_VERNEED is in the file part of no PT_LOAD"))?;
+    let start = dynamic.space.offset_of(address).unwrap_or_default();
     let mut records_left = table.room(VERNAUX_SIZE);
     let mut spent = Spent::default();
     let mut position = 0;
     loop {
         let record = table.window(position, VERNEED_SIZE);
-        let record = record.and_then(|r| Some((r.u16(0)?, r.u32(4)?, r.u32(8)?, r.u32(12)?)));
-        let Some((vn_version, vn_file, vn_aux, vn_next)) = record else {
+        let record = record.and_then(|r| Some((r.u16(0)?, r.u16(2)?, r.u32(4)?, r.u32(8)?, r.u32(12)?)));
+        let Some((vn_version, vn_cnt, vn_file, vn_aux, vn_next)) = record else {
             return Err(fault("vn_next: a record behind the end of its PT_LOAD"));
         };
         if vn_version != elf::VER_NEED_CURRENT {
@@ -83,6 +121,7 @@ pub fn read_needs<'a>(
         }
         let file = strings.get(vn_file.into(), "vn_file", &mut spent)?;
         let mut aux = Vec::new();
+        let mut end = position.saturating_add(VERNEED_SIZE);
         let (mut at, mut step) = (position, vn_aux);
         while step != 0 {
             at = forward(at, step, VERNAUX_SIZE, "vn_aux or vna_next")?;
@@ -94,10 +133,19 @@ pub fn read_needs<'a>(
             records_left =
                 records_left.checked_sub(1).ok_or_else(|| fault("DT_VERNEED: the vna_next lists overlap"))?;
             let name = strings.get(vna_name.into(), "vna_name", &mut spent)?;
-            aux.push(Vernaux { name, flags, other });
+            let position = start.saturating_add(at);
+            aux.push(Vernaux { position, name_offset: vna_name.into(), name, flags, other });
+            end = end.max(at.saturating_add(VERNAUX_SIZE));
             step = vna_next;
         }
-        needs.push(Verneed { file, aux });
+        needs.push(Verneed {
+            position: start.saturating_add(position),
+            file_offset: vn_file.into(),
+            file,
+            count: vn_cnt,
+            aux,
+            end: start.saturating_add(end),
+        });
         if vn_next == 0 {
             return Ok(needs);
         }
@@ -115,6 +163,7 @@ pub fn read_definitions<'a>(
     let Some(address) = dynamic.last(elf::DT_VERDEF) else { return Ok(definitions) };
     let table = dynamic.space.from(image, address);
     let table = table.ok_or_else(|| fault("DT_VERDEF is in the file part of no PT_LOAD"))?;
+    let start = dynamic.space.offset_of(address).unwrap_or_default();
     let mut records_left = table.room(VERDAUX_SIZE);
     let mut spent = Spent::default();
     let mut position = 0;
@@ -129,7 +178,8 @@ pub fn read_definitions<'a>(
         if record.vd_cnt == 0 {
             return Err(fault("vd_cnt is 0: a version without a name"));
         }
-        let mut names = Vec::new();
+        let mut list = Vec::new();
+        let mut end = position.saturating_add(VERDEF_SIZE);
         let (mut at, mut step) = (position, record.vd_aux);
         loop {
             at = forward(at, step, VERDAUX_SIZE, "vd_aux or vda_next")?;
@@ -139,18 +189,21 @@ pub fn read_definitions<'a>(
             };
             records_left =
                 records_left.checked_sub(1).ok_or_else(|| fault("DT_VERDEF: the vda_next lists overlap"))?;
-            names.push(strings.get(vda_name.into(), "vda_name", &mut spent)?);
+            let name = strings.get(vda_name.into(), "vda_name", &mut spent)?;
+            list.push(Verdaux { name_offset: vda_name.into(), name });
+            end = end.max(at.saturating_add(VERDAUX_SIZE));
             if vda_next == 0 {
                 break;
             }
             step = vda_next;
         }
-        let mut names = names.into_iter();
         definitions.push(Verdef {
+            position: start.saturating_add(position),
             flags: record.vd_flags,
             index: record.vd_ndx,
-            name: names.next().unwrap_or_default(),
-            parents: names.collect(),
+            count: record.vd_cnt,
+            aux: list,
+            end: start.saturating_add(end),
         });
         if record.vd_next == 0 {
             return Ok(definitions);
