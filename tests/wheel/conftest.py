@@ -62,7 +62,7 @@ class Part:
         zeros: dict[str, object] = {"crc": 0, "compressed": 0, "size": 0}
         return replace(
             self,
-            flags=(self.flags or 0) | 8,
+            flags=8 | (self.flags if self.flags is not None else 0 if self.raw_name.isascii() else 0x800),
             descriptor=(b"PK\x07\x08" if signature else b"") + descriptor,
             local={**zeros, **self.local},
         )

@@ -458,6 +458,11 @@ def patch_data(kit):
     return two(kit, second={"flags": 0x20})
 
 
+@case("FW111")
+def newer_format(kit):
+    return two(kit, second={"central": {"needed": 64}})
+
+
 @case("FW112")
 def more_than_deflate_can(kit):
     fields = {"size": 900_000_000}

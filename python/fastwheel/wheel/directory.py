@@ -30,6 +30,8 @@ _PLAIN_START: Final = z.LOCAL_SIGNATURE + b"\x14\0"
 _COMPARED_FLAGS: Final = 0xFFFF & ~0x0006
 #: Deflate can't expand more than 1032 times.
 _DEFLATE_LIMIT: Final = 1032
+#: The newest "version needed" that readers know, times ten (APPNOTE 6.3).
+_NEWEST_VERSION: Final = 63
 _PAGE: Final = 4096
 #: So many contents that look like an end record and end with the file are no accident.
 _MOST_TRICKS: Final = 100
@@ -112,7 +114,7 @@ def read_table(fd: int, size: int, where: str, limits: Limits) -> Table:
 def _read_end(fd: int, size: int, where: str) -> _End:
     tail_length = min(size, z.END.size + z.MAX16)
     tail = read_exactly(fd, tail_length, size - tail_length, where)
-    # An end record's comment ends with the file. Of several that do, the last is what every reader sees first; the others
+    # An end record's comment ends with the file. Of several that do, the last is what readers see first; the others
     # are the content of a member, unless a table of members lies before them too: then it is a trick.
     found = []
     at = tail.find(z.END_SIGNATURE)
@@ -211,7 +213,7 @@ def _read_entries(data: bytes, end: _End, where: str, warnings: list[str]) -> tu
         if at + fixed > total:
             fail("FW104", where, "the central directory ends in the middle of an entry")
         (
-            signature, made_by, _, flags, method, time, date, crc, compressed, size,
+            signature, made_by, version, flags, method, time, date, crc, compressed, size,
             name_length, extra_length, comment_length, disk, _, external_attr, offset,
         ) = unpack(data, at)  # fmt: skip
         name_end = at + fixed + name_length
@@ -234,6 +236,8 @@ def _read_entries(data: bytes, end: _End, where: str, warnings: list[str]) -> tu
                 wide = _zip64(fields[z.EXTRA_ZIP64], (size, compressed, offset), disk, name, where)
                 size, compressed, offset = wide
                 disk = 0
+        if version & 0xFF > _NEWEST_VERSION:
+            fail("FW111", where, f"'{shown(name)}' needs version {(version & 0xFF) / 10} of the zip format")
         if disk:
             fail("FW104", where, f"'{shown(name)}' claims to be in another file of a split archive")
         entry = make(

@@ -29,7 +29,7 @@ _KNOWN_VERSION = (1, 0)
 #: A bound on the product of compressed tag sets: a line of a few kilobytes could ask for billions.
 _MOST_TAGS = 10_000
 #: The header part of METADATA; a description may follow it.
-_MOST_HEADERS = 1 << 20
+_MOST_HEADERS = 1 << 18
 
 
 def expand_tag(tag: str) -> tuple[str, ...]:

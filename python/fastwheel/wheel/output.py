@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["check_target", "write_atomically"]
 
 _T = TypeVar("_T")
-#: Signals whose default is to end the process at once, without cleaning up.
-_ENDING: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+#: Signals that end the process. SIGINT is taken over first and given back last: Python's own handler for it raises,
+#: which must not happen while the others are half taken over.
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _NAME_MAX: Final = 255
 
 
@@ -200,8 +201,8 @@ class _Signals:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._held = True
-        for number, old in self._old.items():
-            signal.signal(number, old)
+        for number in reversed(self._old):
+            signal.signal(number, self._old[number])
         if self._caught is not None:
             if self._old[signal.Signals(self._caught)] == signal.default_int_handler:
                 raise KeyboardInterrupt from None

@@ -188,7 +188,7 @@ class Wheel:
         return metadata
 
     def _read_info(self, warnings: list[str]) -> WheelInfo:
-        info = WheelInfo.parse(self._content("WHEEL", "FW204", _MIB))
+        info = WheelInfo.parse(self._content("WHEEL", "FW204", _MIB // 4))
         if info.wheel_version > (1, 0):
             warnings.append(f"WHEEL has the version {'.'.join(map(str, info.wheel_version))}, newer than 1.0")
         if set(info.tags) != set(self.filename.tags):
