@@ -1,7 +1,7 @@
 """Builds tiny ELF shared objects, of either class and byte order, without a compiler.
 
-The first segment holds what the loader reads, in any order; then come code, data, and what is not loaded. What a test wants
-to be in the way, or out of it, it says with the fields of `Shape`.
+The first segment holds what the loader reads, in any order; then come code, data, and what is not loaded. What a test
+wants to be in the way, or out of it, it says with the fields of `Shape`.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class _Builder:
         found["gnu_hash"] = self.gnu_hash(1 + len(shape.undefined))
         found["verneed"] = self.verneed(needs)
         found["verdef"] = self.verdef()
-        found["rela"] = self.word(0, 0, 0) if shape.bits == 64 else self.word(0, 0, 0)
+        found["rela"] = self.word(0, 0, 0)
         found["rodata"] = b"constant data of this file"
         found["note"] = self.pack("III", 4, 20, 3) + b"GNU\0" + bytes(range(20))
         found["interp"] = b"/lib64/ld-tiny.so.2\0"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from fastwheel.elf.dynamic import DT_VERSYM, last
 from fastwheel.elf.header import EHDR_SIZE
 from fastwheel.elf.items import MOVABLE, is_zero
 from fastwheel.elf.room import SLOT_GAP
@@ -19,7 +20,16 @@ from fastwheel.elf.section import (
     SHT_SYMTAB,
     section_name,
 )
-from fastwheel.elf.segment import PT_DYNAMIC, PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, PT_NULL, PT_PHDR
+from fastwheel.elf.segment import (
+    PT_DYNAMIC,
+    PT_GNU_PROPERTY,
+    PT_INTERP,
+    PT_LOAD,
+    PT_NOTE,
+    PT_NULL,
+    PT_PHDR,
+    file_offset,
+)
 from fastwheel.elf.symbol import SymbolTable, iter_symbols, symbol_size
 
 if TYPE_CHECKING:
@@ -82,8 +92,12 @@ def _declared(old: Image, layout: Layout) -> list[tuple[int, int]]:
     ranges.extend(
         (section.offset, section.offset + section.size)
         for section in old.sections
-        if section.type in {SHT_SYMTAB, SHT_DYNSYM, SHT_GNU_VERSYM}
+        if section.type in {SHT_SYMTAB, SHT_DYNSYM}
     )
+    versym = last(old.dynamic, DT_VERSYM)
+    place = None if versym is None else file_offset(old.segments, versym)
+    if place is not None:
+        ranges.append((place[0], place[0] + 2 * old.symbols.count))
     if not old.sections:
         ranges.append((old.symbols.offset, old.symbols.offset + old.symbols.count * symbol_size(header)))
         for move in layout.moves:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastwheel.elf.items import EVICTABLE, Item, is_block_item, whole_segments
 from fastwheel.elf.room import Room, round_up
-from fastwheel.elf.section import SHF_ALLOC
+from fastwheel.elf.section import SHF_ALLOC, SHT_DYNSYM
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ class _Option:
     """One way to make room: `out` leaves for another place with `out_size` bytes, `moves` happen inside.
 
     Attributes:
-        moved: bytes that move in all.
+        moved: bytes that leave or slide; those of a string table that stays in its segment are not counted.
         order: the order of `out`, which breaks ties.
     """
 
@@ -69,6 +69,22 @@ def _end(item: Item) -> int:
     return item.offset + item.size
 
 
+def _countable(image: Image, moves: Sequence[Move]) -> bool:
+    """Whether the number of dynamic symbols, if it hangs on where the next table is, stays the same."""
+    if image.symbols.exact:
+        return True
+    for move in moves:
+        item = move.item
+        if move.address != item.address and (item.kind == SHT_DYNSYM or item.address == image.symbols.bound):
+            return False
+        if image.symbols.bound == 0 and move.load >= 0:
+            load = image.segments[move.load]
+            inside = load.offset <= image.symbols.offset < load.offset + load.file_size
+            if inside and move.address + move.size > load.address + load.file_size:
+                return False
+    return True
+
+
 def _by(item: Item, load: int, delta: int) -> Move:
     """Return the move of `item` by `delta` bytes, which may be negative."""
     return Move(item, load, item.offset + delta, item.address + delta, item.size)
@@ -89,19 +105,19 @@ def shift(image: Image, items: Sequence[Item], tail: int, room: Room) -> list[Mo
     grown = Move(table, load, table.offset, table.address, table.size + tail)
     gap = (followers[0].offset if followers else segment_end) - _end(table)
     if gap >= tail:
-        return [grown]
+        return [grown] if _countable(image, [grown]) else None
     align = 1
     for item in followers:
         if not item.movable:
             return None
         align = max(align, item.align)
     delta = round_up(tail - gap, align)
-    if followers and _end(followers[-1]) + delta <= segment_end:
-        # the padding at the end of the segment takes it all
-        return [grown, *(_by(item, load, delta) for item in followers)]
-    if room.size < delta:
+    # the padding at the end of the segment may take it all
+    inside = bool(followers) and _end(followers[-1]) + delta <= segment_end
+    moves = [grown, *(_by(item, load, delta) for item in followers)]
+    if room.size < delta and not inside:
         return None
-    return [grown, *(_by(item, load, delta) for item in followers)]
+    return moves if _countable(image, moves) else None
 
 
 def _own_load(image: Image, item: Item) -> int:
@@ -151,7 +167,7 @@ def _options(image: Image, load: int, items: Sequence[Item], tail: int) -> list[
                     Move(table, load, table.offset - delta, table.address - delta, table.size + tail),
                     *(_by(other, load, -delta) for other in between[1:]),
                 ]
-                moved = item.size + sum(other.size for other in between)
+                moved = item.size + sum(other.size for other in between[1:])
                 options.append(_Option(moved, item.order, item, item.size, tuple(moves)))
         between.append(item)
         align = max(align, item.align)
@@ -202,7 +218,9 @@ def evict(
             pad = address - room.address
             if room.size < pad + option.out_size:
                 continue
-            return [*option.moves, Move(option.out, room.load, room.offset + pad, address, option.out_size)]
+            moves = [*option.moves, Move(option.out, room.load, room.offset + pad, address, option.out_size)]
+            if _countable(image, moves):
+                return moves
     return None
 
 
@@ -243,4 +261,6 @@ def move_block(
         Move(item, room.load, room.offset + pad + (item.offset - start), address + (item.offset - start), item.size)
         for item in block
     ]
+    if not _countable(image, moves):
+        return None
     return moves, Room(room.load, room.offset + used, room.address + used, room.size - used)

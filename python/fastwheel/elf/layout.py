@@ -98,6 +98,9 @@ def lay_out(image: Image, tail: int, dynamic: int) -> Layout:
     items = items_of_load(image, load)
     if items is None:
         raise ElfError("FW402", f"PT_LOAD {load}: a section lies over another section or a header")
+    stop = image.symbols.stop
+    if 0 < stop < len(image.strings.content) + tail:
+        raise ElfError("FW400", "the number of dynamic symbols is not known for certain, and would change")
     layout = _climb(image, load, items, tail, dynamic)
     if layout is None or _too_large(image, layout):
         raise ElfError("FW400", "no room for the new strings without moving code or data")

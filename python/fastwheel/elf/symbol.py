@@ -82,11 +82,15 @@ class SymbolTable:
         count: number of entries, entry 0 included; 0 if there is no table.
 
         exact: whether a hash table gave the count; else it is an upper bound.
+        bound: if not exact, the address of the table behind that gave it; 0 if it was the end of the PT_LOAD.
+        stop: if not exact, the st_name not below DT_STRSZ that ended the count; 0 if none did.
     """
 
     offset: int
     count: int
     exact: bool
+    bound: int = 0
+    stop: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,13 +215,16 @@ def read_symbol_table(
             if count > most:
                 raise ElfError("FW307", "DT_GNU_HASH: its symbols reach behind the PT_LOAD of DT_SYMTAB")
             return SymbolTable(offset, count, exact=True)
+    bound = 0
     for tag, value in dynamic.entries:
-        if tag in _NEIGHBOURS and value > address:
-            most = min(most, (value - address) // size)
+        if tag in _NEIGHBOURS and value > address and (value - address) // size < most:
+            most = (value - address) // size
+            bound = value
     count = 0
     while count < most and u32(data, header, offset + count * size) < len(strings.content):
         count += 1
-    return SymbolTable(offset, count, exact=False)
+    stop = u32(data, header, offset + count * size) if count < most else 0
+    return SymbolTable(offset, count, exact=False, bound=bound, stop=stop)
 
 
 def iter_symbols(
