@@ -197,8 +197,8 @@ def test_the_mutants_are_the_same_each_time_and_differ_from_the_base(shapes: dic
     data = shapes[BASES[0]].path.read_bytes()
     made = [mutant(data, f"x:{number}") for number in range(200)]
     assert made == [mutant(data, f"x:{number}") for number in range(200)]
-    assert sum(changed != data for changed in made) >= 190
-    assert len(set(made)) >= 180
+    assert sum(changed != data for changed in made) >= 170
+    assert len(set(made)) >= 170
 
 
 def test_the_fuzzer_finds_what_patchelf_breaks() -> None:

@@ -143,8 +143,8 @@ def test_chain_of_editors(shapes: dict[str, Subject], engine_name: str, tmp_path
     assert load(subject, two) == "ok 42"
     three = edit(two, "3", "/opt/other/folder/which-is-longer:" + RUNPATH)
     four = site.file("4")
-    # What GNU strip cannot do without fastwheel, it need not do here: patchelf's own output of a code-first file dies.
-    assert strip("eu-strip" if name == "code-first" else "strip", subject, three, four) == ""
+    # patchelf has put the program headers of a code-first file behind its end, which only LLVM's strip can bear.
+    assert strip("llvm-strip" if name == "code-first" else "strip", subject, three, four) == ""
     assert load(subject, four) == "ok 42"
     edit(four, "5", RUNPATH)
     close_servers()
@@ -169,7 +169,8 @@ def test_other_readers(shapes: dict[str, Subject], engine_name: str, tmp_path: P
         assert run(["/lib64/ld-linux-x86-64.so.2", "--verify", path], check=False).returncode == 0
         traced = run([path], env={"LD_DEBUG": "all"})
         assert traced.stdout == b"probe 42\n"
-        assert b"error" not in traced.stderr
+        before = run([subject.path], env={"LD_DEBUG": "all", "LD_LIBRARY_PATH": str(subject.library_path[0])})
+        assert traced.stderr.count(b"error:") == before.stderr.count(b"error:")
         gdb = [tool("gdb"), "-q", "-batch", "-ex", "break probe", "-ex", "run", "-ex", "bt", path]
         text = run(gdb, merge=True, timeout=120).stdout
         assert b"probe () at" in text or b"in probe" in text, text

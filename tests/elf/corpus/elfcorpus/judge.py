@@ -10,6 +10,8 @@ import json
 import re
 import shutil
 import subprocess
+import tempfile
+import threading
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -194,12 +196,10 @@ def baseline(subject: Subject) -> Baseline:
     # it needs are in LD_LIBRARY_PATH.
     folder = cache_root() / "baselines"
     folder.mkdir(exist_ok=True)
-    scratch = folder / store.stem / subject.path.name
-    scratch.parent.mkdir(exist_ok=True)
     found = Baseline(load(subject, subject.path), lint(subject.path), warnings(subject.path), {})
-    found.survives = _after(subject, subject.path, scratch, (*STRIPPERS, "patchelf"))
-    scratch.parent.rmdir()
-    part = store.with_suffix(".part")
+    with tempfile.TemporaryDirectory() as made:
+        found.survives = _after(subject, subject.path, Path(made, subject.path.name), (*STRIPPERS, "patchelf"))
+    part = store.with_suffix(f".{threading.get_ident()}")
     part.write_text(json.dumps(asdict(found)))
     part.rename(store)
     return found
