@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from fastwheel.deps.graph import Edge, Graph
+    from fastwheel.deps.include import Include
     from fastwheel.policy.tables import Policy
     from fastwheel.survey import Survey, Unit
     from fastwheel.wheel.archive import Limits
@@ -39,6 +40,7 @@ def audit(
     exclude: Sequence[str] = (),
     allow: Sequence[str] = (),
     policy_file: str | os.PathLike[str] | None = None,
+    include: Sequence[str] = (),
     ldpaths: str | None = None,
     lib_paths: Sequence[str] = (),
     isa_check: bool = True,
@@ -54,6 +56,7 @@ def audit(
         exclude: see `Options`.
         allow: see `Options`.
         policy_file: see `Options`.
+        include: see `Options`.
         ldpaths: see `Options`.
         lib_paths: see `Options`.
         isa_check: see `Options`.
@@ -72,6 +75,7 @@ def audit(
         exclude=tuple(exclude),
         allow=tuple(allow),
         policy_file=None if policy_file is None else os.fspath(policy_file),
+        include=tuple(include),
         ldpaths=ldpaths,
         lib_paths=tuple(lib_paths),
         isa_check=isa_check,
@@ -186,15 +190,17 @@ class _Audit:
         # A library that every policy allows is part of any target system: its own needs are not the wheel's.
         real = [policy for policy in candidates if policy.priority > 0]
         self.everywhere = frozenset.intersection(*(policy.allowlist for policy in real)) if real else frozenset()
+        self.includes: tuple[Include, ...] = ()
         self.graph = self._build_graph()
         self.notes += self.graph.notes
 
     def _build_graph(self) -> Graph:
+        from fastwheel.deps.files import SystemFile, abi_of
         from fastwheel.deps.graph import build_graph
         from fastwheel.deps.search import Search
 
         libc = self.policies[0].libc
-        search = Search.for_host(
+        self.search = search = Search.for_host(
             libc,
             self.policies[0].arch,
             environ=os.environ if self.options.environ is None else self.options.environ,
@@ -202,7 +208,12 @@ class _Audit:
             lib_paths=self.options.lib_paths,
         )
         members = {unit.path: unit.facts for unit in self.found.units}
-        return build_graph(members, search, opaque=self._opaque)
+        if self.options.include:
+            from fastwheel.deps.include import find_includes
+
+            self.includes = find_includes(self.options.include, search, abi_of(self.found.units[0].facts))
+        extra = [SystemFile(item.source, item.source, item.facts) for item in self.includes if item.facts is not None]
+        return build_graph(members, search, opaque=self._opaque, extra=extra)
 
     def _opaque(self, soname: str) -> bool:
         return soname in self.everywhere or is_loader(soname) or is_libpython(soname) or self._is_excluded(soname, None)
@@ -246,7 +257,7 @@ class _Audit:
                 if edge.target in seen:
                     continue
                 seen.add(edge.target)
-                queue.append(edge.target)
+                queue.append(edge.target)  # what is included is in `seen` from the start
                 if self.graph.objects[edge.target].origin == "system":
                     edges[edge.target] = edge
                     askers[edge.target] = key
@@ -268,8 +279,9 @@ class _Audit:
 
     def verdict(self) -> Verdict:
         """Weigh everything that was found."""
-        units = [unit.path for unit in self.found.units]
-        own_needs = merge_needs(needs_of(unit.facts) for unit in self.found.units)
+        included = [item.source for item in self.includes if item.facts is not None]
+        units = [unit.path for unit in self.found.units] + included
+        own_needs = merge_needs(needs_of(self.graph.objects[key].facts) for key in units)
         findings: list[Findings] = []
         by_allowlist: dict[frozenset[str], tuple[tuple[Reference, ...], list[str]]] = {}
         for policy in self.policies:
@@ -307,10 +319,12 @@ class _Audit:
             ucs2=ucs2,
             pyfpe=pyfpe,
             executable_stack=stack,
+            includes=self.includes,
             excluded=tuple(sorted({soname for (soname, _), out in self._excluded.items() if out})),
             unneeded_excludes=unused,
             survey=self.found,
             graph=self.graph,
+            search=self.search,
             notes=tuple(dict.fromkeys(self.notes)),
         )
 

@@ -64,7 +64,7 @@ def patch_file(path: Path, edit: Edit, output: Path | None = None) -> bool:
 def _content(path: Path) -> tuple[bytes, int]:
     """The bytes of a regular file, and its permissions."""
     fd = open_regular(path)
-    with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+    with open(fd, "rb") as file:
         try:
             return file.read(), stat.S_IMODE(os.fstat(fd).st_mode)
         except OSError as error:

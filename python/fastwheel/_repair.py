@@ -92,6 +92,7 @@ def repair(
     exclude: Sequence[str] = (),
     allow: Sequence[str] = (),
     policy_file: str | os.PathLike[str] | None = None,
+    include: Sequence[str] = (),
     ldpaths: str | None = None,
     lib_paths: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
@@ -118,6 +119,7 @@ def repair(
         exclude: glob patterns of sonames or real paths that are never grafted.
         allow: glob patterns of sonames that the target provides.
         policy_file: a file with more policies (docs/policies.md).
+        include: files to take along although no DT_NEEDED names them (docs/repair.md).
         ldpaths: folders that replace ld.so.conf and LD_LIBRARY_PATH.
         lib_paths: folders that are searched before all others.
         environ: the environment to read SOURCE_DATE_EPOCH, LD_LIBRARY_PATH and its kin from; None is this process's.
@@ -134,6 +136,7 @@ def repair(
         exclude=tuple(exclude),
         allow=tuple(allow),
         policy_file=None if policy_file is None else os.fspath(policy_file),
+        include=tuple(include),
         ldpaths=ldpaths,
         lib_paths=tuple(lib_paths),
         isa_check=isa_check,
@@ -180,7 +183,7 @@ class _Job:
         verdict = examine(self.wheel, self.options, digest=True)
         record_notes = self._check_record(verdict)
         plan = self._plan(verdict)
-        notes = (*verdict.notes, *record_notes, *plan.notes)
+        notes = (*verdict.notes, *record_notes, *plan.notes, *self._hidden_needs(verdict, plan))
         filename = self.wheel.filename
         info = self.wheel.info
         if self.planning.update_tags:
@@ -191,7 +194,7 @@ class _Job:
             ):
                 info = info.with_tags(filename.tags)
         target = self.folder / filename.name
-        rewritten = bool(plan.grafts or plan.patches or record_notes or info != self.wheel.info)
+        rewritten = bool(plan.grafts or plan.patches or plan.extras or record_notes or info != self.wheel.info)
         if self.dry_run:
             return Repaired(self.source, None, plan, verdict, rewritten, self.size, self.size, notes)
         _make_folder(self.folder)
@@ -226,7 +229,9 @@ class _Job:
     def _plan(self, verdict: Verdict) -> Plan:
         path = str(self.source)
         policy, _ = choose_policy(verdict, self.planning, path)
-        sources = [reference.path for reference in sources_of(verdict, policy) if reference.path is not None]
+        found = [reference.path for reference in sources_of(verdict, policy) if reference.path is not None]
+        found += [item.source for item in verdict.includes if item.facts is not None]
+        sources = list(dict.fromkeys(found))
         digests = dict(zip(sources, _hash_files(sources), strict=True))
         return make_plan(
             verdict,
@@ -236,6 +241,24 @@ class _Job:
             old_tags=self.wheel.filename.platform_tags,
             digests=digests,
         )
+
+    def _hidden_needs(self, verdict: Verdict, plan: Plan) -> tuple[str, ...]:
+        """What the grafts may want at run time beyond what is grafted."""
+        from fastwheel.deps.hidden import hidden_needs
+
+        sources = [*(graft.source for graft in plan.grafts), *(source for source, _ in plan.extras)]
+        folders = {os.path.dirname(source) for source in sources}  # of included plugins
+        present = {graft.soname for graft in plan.grafts} | {graft.name for graft in plan.grafts}
+        present |= {name.rpartition("/")[2] for name in self.wheel.archive.names}
+        notes = []
+        for graft in plan.grafts:
+            needs = hidden_needs(
+                _read(graft.source),
+                verdict.graph.objects[graft.source].facts,
+                lambda name: name not in present and verdict.is_external(name, plan.policy),
+            )
+            notes += [need.message(graft.soname) for need in needs if os.path.realpath(need.text) not in folders]
+        return tuple(notes)
 
     def _write(self, target: Path, filename: WheelFileName, verdict: Verdict, plan: Plan, info: WheelInfo) -> None:
         """Write the output beside its final place, prove it, and give it its name."""
@@ -290,9 +313,14 @@ class _Job:
                 place.append(Copy(member))
         contents = [self._edited(_read(graft.source), graft.edit, graft.source) for graft in plan.grafts]
         grafts: list[Entry] = [
-            New(graft.member, content, 0o755, stamp) for graft, content in zip(plan.grafts, contents, strict=True)
+            New(graft.member, content, 0o755, stamp)
+            for graft, content in zip(plan.grafts, contents, strict=True)
+            if graft.member not in wheel.archive.names  # the same graft of an earlier repair
         ]
-        if grafts:
+        for source, name in plan.extras:
+            self._check_free(name)
+            grafts.append(New(name, _read(source), 0o644 | (Path(source).stat().st_mode & 0o111), stamp))
+        if plan.grafts:
             tail.append(New(*self._sbom(filename, verdict, plan, contents), 0o644, stamp))
         info_name = f"{wheel.dist_info}/WHEEL"
         if info != wheel.info:
@@ -307,6 +335,10 @@ class _Job:
         record = wheel.archive.names[wheel.record_name]
         entries.append(New(wheel.record_name, _record(entries, kept, wheel.record_name), _mode(record), stamp))
         return entries, dict(kept)
+
+    def _check_free(self, name: str) -> None:
+        if name in self.wheel.archive.names:
+            raise FastwheelError(f"the wheel already holds {escape(name)}, which --include asks for", code="FW504")
 
     def _sbom(
         self, filename: WheelFileName, verdict: Verdict, plan: Plan, contents: Sequence[bytes]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from posixpath import basename, dirname, join, normpath, relpath
 from typing import TYPE_CHECKING, NamedTuple
 
+from fastwheel.deps.hidden import imports_dlopen
 from fastwheel.elf.model import Edit
 from fastwheel.errors import FastwheelError, escape
 from fastwheel.policy.match import is_libpython
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from fastwheel.deps.graph import Graph
+    from fastwheel.deps.include import Include
     from fastwheel.elf.model import Facts
     from fastwheel.survey import Unit
     from fastwheel.verdict import Reference
@@ -124,6 +126,7 @@ class Binder:
         self,
         graph: Graph,
         sources: Sequence[Reference],
+        includes: Sequence[Include],
         digests: Mapping[str, str],
         *,
         folder: str,
@@ -134,15 +137,23 @@ class Binder:
         self.folder = folder
         self.scripts = scripts
         self.force_rpath = force_rpath
-        self.sources = sources
-        self.digests = digests
         self.notes: list[str] = []
-        # Real path ▶ name in the wheel; files of one name and content share one graft.
-        self.names = {
-            reference.path: graft_name(basename(reference.path), digests[reference.path])
-            for reference in sources
-            if reference.path is not None
-        }
+        self._digests = digests
+        self._sources: list[tuple[str, str, str, str]] = []  # real path, name asked for, member, asker
+        #: Real path ▶ (folder, name) in the installed tree, where DT_NEEDED entries find it.
+        self._places: dict[str, tuple[str, str]] = {}
+        for item in includes:
+            if item.facts is not None:
+                self._add(item.source, item.name, join(item.folder or folder, item.name), "--include")
+        for reference in sources:
+            if reference.path is not None and reference.path not in self._places:
+                name = graft_name(basename(reference.path), digests[reference.path])
+                self._add(reference.path, reference.soname, join(folder, name), reference.needed_by)
+        self._loaded_by_name = any(item.folder is None and item.facts is not None for item in includes)
+
+    def _add(self, source: str, soname: str, member: str, asker: str) -> None:
+        self._sources.append((source, soname, member, asker))
+        self._places.setdefault(source, (dirname(member), basename(member)))
 
     def grafts(self) -> tuple[Graft, ...]:
         """The grafts, by member name; a file under two real paths is taken once.
@@ -151,17 +162,15 @@ class Binder:
             FastwheelError: FW502, two copies of one library need different libraries.
         """
         chosen: dict[str, Graft] = {}
-        for reference in self.sources:
-            source = reference.path
-            if source is None:
-                continue
-            name = self.names[source]
-            member = join(self.folder, name)
+        for source, soname, member, asker in self._sources:
+            name = basename(member)
             facts = self.graph.objects[source].facts
-            edit = Edit(soname=None if facts.soname == name else name)
-            edit = self._edit(edit, source, facts, self.folder, self._bind(source), grafted=True)
-            graft = Graft(source, reference.soname, name, member, edit, self.digests[source], reference.needed_by)
-            other = chosen.setdefault(name, graft)
+            keep = facts.soname == name or (facts.soname is None and asker == "--include")
+            edit = self._edit(
+                Edit(soname=None if keep else name), source, facts, dirname(member), self._bind(source), grafted=True
+            )
+            graft = Graft(source, soname, name, member, edit, self._digests[source], asker)
+            other = chosen.setdefault(member, graft)
             if other.edit != edit:
                 raise FastwheelError(
                     f"{escape(other.source)} and {escape(source)} are the same file, but need different libraries",
@@ -208,13 +217,15 @@ class Binder:
             target = self.graph.objects[edge.target]
             if target.origin == "wheel":
                 name, folder = basename(target.key), dirname(target.key)
-            elif edge.target in self.names:
-                name, folder = self.names[edge.target], self.folder
+            elif edge.target in self._places:
+                folder, name = self._places[edge.target]
             else:
                 continue
             if name != edge.needed:
                 replaced[edge.needed] = name
             folders.setdefault(folder)
+        if self._loaded_by_name and imports_dlopen(self.graph.objects[key].facts):
+            folders.setdefault(self.folder)  # dlopen(3) searches the DT_RUNPATH of its caller
         return _Binding(tuple(replaced.items()), tuple(folders))
 
     def _edit(self, edit: Edit, key: str, facts: Facts, here: str, binding: _Binding, *, grafted: bool) -> Edit:

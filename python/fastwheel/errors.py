@@ -69,6 +69,8 @@ CODES: Final[dict[str, CodeInfo]] = {
     "FW500": CodeInfo("library-not-found"),
     "FW501": CodeInfo("no-dependencies"),
     "FW502": CodeInfo("ambiguous-graft"),
+    "FW503": CodeInfo("include-not-found"),
+    "FW504": CodeInfo("name-taken"),
     # 6xx: the wheel does not fit the wanted platform
     "FW600": CodeInfo("not-a-platform-wheel"),
     "FW601": CodeInfo("mixed-libc"),

@@ -6,7 +6,7 @@ Nothing here touches the disk. The rules are those of `docs/repair.md`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from posixpath import normpath
+from posixpath import join, normpath
 from typing import TYPE_CHECKING
 
 from fastwheel.bind import Binder, Graft, Patch, Shim
@@ -52,6 +52,7 @@ class Plan:
         grafts: in the order of their member names.
         patches: in archive order.
         shims: in archive order.
+        extras: other files of this machine to take along, each with its archive name.
         notes: what the user should know.
     """
 
@@ -60,6 +61,7 @@ class Plan:
     grafts: tuple[Graft, ...]
     patches: tuple[Patch, ...]
     shims: tuple[Shim, ...]
+    extras: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, object]:
@@ -70,6 +72,7 @@ class Plan:
             "grafts": [graft.to_dict() for graft in self.grafts],
             "patches": [patch.to_dict() for patch in self.patches],
             "shims": [shim.member for shim in self.shims],
+            "extras": [member for _, member in self.extras],
             "notes": list(self.notes),
         }
 
@@ -207,6 +210,7 @@ def make_plan(
     binder = Binder(
         verdict.graph,
         sources_of(verdict, policy),
+        verdict.includes,
         digests,
         folder=folder,
         scripts=f"{project}.scripts",
@@ -216,7 +220,10 @@ def make_plan(
     patches, shims = binder.patches(verdict.survey.units)
     notes = list(binder.notes)
     tags = _tags(verdict, old_tags, earned, notes) if options.update_tags else old_tags
-    return Plan(policy, tags, grafts, patches, shims, tuple(notes))
+    extras = tuple(
+        (item.source, join(item.folder or folder, item.name)) for item in verdict.includes if item.facts is None
+    )
+    return Plan(policy, tags, grafts, patches, shims, extras, tuple(notes))
 
 
 def _tags(verdict: Verdict, old_tags: Iterable[str], earned: tuple[str, ...], notes: list[str]) -> tuple[str, ...]:

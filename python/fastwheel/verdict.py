@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fastwheel.deps.graph import Graph
+    from fastwheel.deps.include import Include
+    from fastwheel.deps.search import Search
     from fastwheel.policy.tables import Policy
     from fastwheel.survey import Survey
 
@@ -30,6 +32,7 @@ class Options:
         exclude: glob patterns of sonames or real paths that are never grafted (`fnmatch`, case-sensitive).
         allow: glob patterns of sonames that the target provides, besides the policies' allowlists.
         policy_file: a file with more policies (`fastwheel.policy.custom`).
+        include: files to take along although no DT_NEEDED names them (`fastwheel.deps.include`).
         ldpaths: folders, joined by ":", that replace ld.so.conf and LD_LIBRARY_PATH; "" searches nothing.
         lib_paths: folders that are searched before all others.
         isa_check: whether instruction sets beyond the architecture's baseline count.
@@ -41,6 +44,7 @@ class Options:
     exclude: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
     policy_file: str | None = None
+    include: tuple[str, ...] = ()
     ldpaths: str | None = None
     lib_paths: tuple[str, ...] = ()
     isa_check: bool = True
@@ -104,10 +108,12 @@ class Verdict:
         ucs2: an extension of Python 2 that needs a narrow-unicode build.
         pyfpe: an extension that needs PyFPE_jbuf and its kin (PEP 513).
         executable_stack: install paths of ELF files that ask for an executable stack.
+        includes: the files to take along.
         excluded: the sonames that `exclude` left out.
         unneeded_excludes: patterns of `exclude` that matched nothing.
         survey: the ELF files of the wheel.
         graph: who needs whom, resolved.
+        search: where libraries were looked for.
         notes: what the user should know.
     """
 
@@ -122,10 +128,12 @@ class Verdict:
     ucs2: bool
     pyfpe: bool
     executable_stack: tuple[str, ...]
+    includes: tuple[Include, ...]
     excluded: tuple[str, ...]
     unneeded_excludes: tuple[str, ...]
     survey: Survey
-    graph: Graph
+    graph: Graph = field(repr=False)
+    search: Search = field(compare=False, repr=False)
     notes: tuple[str, ...]
 
     @property
@@ -149,6 +157,17 @@ class Verdict:
     def references(self) -> tuple[Reference, ...]:
         """The libraries to graft for the policy that `fastwheel repair` would choose."""
         return self.of(self.repairable).references
+
+    def is_external(self, soname: str, policy: Policy) -> bool:
+        """Whether this machine has a library of this name that `policy` does not promise and nobody excluded."""
+        from fastwheel.deps.files import abi_of
+        from fastwheel.policy.match import allowed
+
+        if allowed(policy, soname) or soname in self.excluded:
+            return False
+        search = self.search
+        folders = (*search.first, *search.environment, *search.system)
+        return search.find(soname, folders, abi_of(self.survey.units[0].facts)).file is not None
 
     def of(self, policy: Policy) -> Findings:
         """Return the findings for `policy`."""

@@ -44,6 +44,13 @@ def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
         help="Do not graft libraries whose soname or real path matches this glob (repeatable).",
     )(function)
     function = click.option(
+        "--include",
+        metavar="WHAT[:DIR]",
+        multiple=True,
+        help="Take a library (by name), file, folder or glob along although nothing needs it; DIR is relative to"
+        " site-packages, by default the folder of grafts (repeatable).",
+    )(function)
+    function = click.option(
         "--allow",
         metavar="PATTERN",
         multiple=True,

@@ -33,6 +33,7 @@ def show(
     disable_isa_ext_check: bool,
     allow_pure_python_wheel: bool,
     exclude: tuple[str, ...],
+    include: tuple[str, ...],
     allow: tuple[str, ...],
     policy_file: Path | None,
     lib_paths: tuple[str, ...],
@@ -47,6 +48,7 @@ def show(
         verdict = audit(
             wheel_file,
             exclude=exclude,
+            include=include,
             allow=allow,
             policy_file=policy_file,
             lib_paths=lib_paths,

@@ -82,7 +82,7 @@ class Root:
     """
 
     def __init__(self, top: str | os.PathLike[str] = "/") -> None:
-        self.top = os.path.abspath(os.fspath(top))  # noqa: PTH100 - keeps symbolic links, as the loader does
+        self.top = os.path.abspath(os.fspath(top))
 
     def host(self, path: str) -> str:
         """Return where an absolute path of the system lies on this machine."""
@@ -113,7 +113,7 @@ class Root:
             links += 1
             if links > _MAX_LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-            target = os.readlink(here)  # noqa: PTH115
+            target = os.readlink(here)
             if target.startswith("/"):
                 done = []
             todo += [part for part in target.split("/") if part][::-1]
@@ -186,7 +186,7 @@ class Files:
         try:
             found = self._open(path)
         except (FileNotFoundError, NotADirectoryError):
-            found = "a dangling symbolic link" if os.path.islink(path) else None  # noqa: PTH114
+            found = "a dangling symbolic link" if os.path.islink(path) else None
         except ValueError:  # a NUL in the name
             found = None
         except OSError as error:
@@ -202,7 +202,7 @@ class Files:
     def _open(self, path: str) -> SystemFile | str:
         if self._root.top == "/":
             # cheaper than realpath, and most candidates do not exist
-            info = os.stat(path)  # noqa: PTH116
+            info = os.stat(path)
             if stat.S_ISDIR(info.st_mode):
                 return "a folder"
             if not stat.S_ISREG(info.st_mode):

@@ -199,7 +199,7 @@ def _glob(root: Root, pattern: str, folder: str) -> Sequence[str]:
     from glob import escape, glob
 
     top = root.top.rstrip("/")
-    return sorted(name[len(top) :] for name in glob(escape(top) + full))  # noqa: PTH207
+    return sorted(name[len(top) :] for name in glob(escape(top) + full))
 
 
 def musl_path_file(root: Root, arch: Arch | None) -> tuple[str, ...]:

@@ -17,8 +17,9 @@ from fastwheel.deps.folders import Via
 from fastwheel.errors import FastwheelError, escape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from fastwheel.deps.files import SystemFile
     from fastwheel.deps.search import Search
     from fastwheel.elf.model import Facts
 
@@ -89,7 +90,13 @@ class Graph:
     roots: tuple[str, ...]
 
 
-def build_graph(members: Mapping[str, Facts], search: Search, *, opaque: Callable[[str], bool]) -> Graph:
+def build_graph(
+    members: Mapping[str, Facts],
+    search: Search,
+    *,
+    opaque: Callable[[str], bool],
+    extra: Sequence[SystemFile] = (),
+) -> Graph:
     """Resolve every DT_NEEDED of a wheel's ELF files, and of the system's libraries that they reach.
 
     Each root is loaded breadth-first as the loader does it, with its rules for DT_RPATH and DT_RUNPATH and the first
@@ -111,11 +118,12 @@ def build_graph(members: Mapping[str, Facts], search: Search, *, opaque: Callabl
         search: where to look on the machine.
         opaque: names that the system provides or that are not wanted: recorded with no target, never walked through
             and never missing.
+        extra: files of the machine that are to be walked too, although nothing needs them.
     """
     from fastwheel.deps.resolve import Resolver
 
     resolver = Resolver(search, opaque, members)
-    return resolver.graph(resolver.wheel_roots())
+    return resolver.graph([*resolver.wheel_roots(), *map(resolver.add_system, extra)])
 
 
 def trace(path: str | os.PathLike[str], search: Search, *, opaque: Callable[[str], bool] | None = None) -> Graph:
@@ -127,7 +135,7 @@ def trace(path: str | os.PathLike[str], search: Search, *, opaque: Callable[[str
     from fastwheel.deps.files import SystemFile
     from fastwheel.deps.resolve import Resolver
 
-    full = os.path.abspath(os.fspath(path))  # noqa: PTH100 - keeps symbolic links, as the loader does
+    full = os.path.abspath(os.fspath(path))
     file = search.files.look(full)
     if not isinstance(file, SystemFile):
         reason = file or "no such file"

@@ -129,7 +129,7 @@ class Search:
         else:
             if self._cwd is None:
                 try:
-                    self._cwd = os.getcwd()  # noqa: PTH109
+                    self._cwd = os.getcwd()
                 except FileNotFoundError:  # the current folder was deleted: nothing is below it
                     self._cwd = "/nonexistent"
             path = join(self._cwd, entry)

@@ -30,7 +30,7 @@ def load_policies(path: str | os.PathLike[str], libc: Libc, arch: Arch) -> tuple
         FastwheelError: FW700 the file cannot be read; FW612 it is not of that form.
     """
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - pathlib would cost start-up
+        with open(path, "rb") as file:
             content = file.read(_LARGEST + 1)
     except OSError as error:
         raise FastwheelError(f"cannot read {escape(str(path))}: {error.strerror}", code="FW700") from error

@@ -93,9 +93,7 @@ def best(policies: Sequence[Policy], needs: Mapping[str, Collection[str]]) -> Po
     return next((policy for policy in policies if satisfied(policy, needs)), policies[-1])
 
 
-def blacklisted(
-    policy: Policy, needed: Iterable[str], undefined: Iterable[str]
-) -> dict[str, tuple[str, ...]]:
+def blacklisted(policy: Policy, needed: Iterable[str], undefined: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return, by library, the symbols that must not be taken from it, sorted; libraries without any are left
     out.
 

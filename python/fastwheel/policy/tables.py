@@ -62,8 +62,8 @@ _LETTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 @cache
 def _table() -> dict[str, Any]:
     # pathlib would cost more start-up than the table itself
-    path = os.path.join(os.path.dirname(__file__), "table.json")  # noqa: PTH118, PTH120
-    with open(path, encoding="utf-8") as file:  # noqa: PTH123
+    path = os.path.join(os.path.dirname(__file__), "table.json")
+    with open(path, encoding="utf-8") as file:
         table: dict[str, Any] = json.load(file)
     return table
 

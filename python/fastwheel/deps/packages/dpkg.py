@@ -31,7 +31,7 @@ def find(asked: Asked, root: Root, distro: str, notes: list[str]) -> None:
         if hits:
             _name(asked, hits, _Status(folder, notes), distro, notes)
         if asked.left:
-            _distroless(asked, os.path.join(folder, "status.d"), distro, notes)  # noqa: PTH118
+            _distroless(asked, os.path.join(folder, "status.d"), distro, notes)
 
 
 def _name(asked: Asked, hits: dict[str, str], status: _Status, distro: str, notes: list[str]) -> None:
@@ -124,7 +124,7 @@ def _contents(folder: str, suffix: str, notes: list[str]) -> Iterator[tuple[str,
     except OSError:
         return
     try:
-        labels = [name[: -len(suffix)] for name in os.listdir(fd) if name.endswith(suffix)]  # noqa: PTH208
+        labels = [name[: -len(suffix)] for name in os.listdir(fd) if name.endswith(suffix)]
         for label in sorted(labels, key=lambda label: (not label.startswith("lib"), label)):
             content = read_bounded(label + suffix, notes, folder=fd)
             if content:

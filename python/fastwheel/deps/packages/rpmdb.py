@@ -78,7 +78,7 @@ def _sqlite(path: str, fd: int, names: Collection[bytes]) -> Iterator[bytes]:
         raise _DamagedError("not an SQLite database")
     # "immutable" leaves the folder alone: no journal, no lock. What still is in a journal needs the ordinary way.
     try:
-        pending = os.stat(f"{path}-wal").st_size > 0  # noqa: PTH116
+        pending = os.stat(f"{path}-wal").st_size > 0
     except OSError:
         pending = False
     fault: Exception | None = None

@@ -1,0 +1,152 @@
+"""What a grafted library wants beyond DT_NEEDED: plugins that it loads by name, and data in folders compiled into it.
+
+A copy of such a library looks for them on the user's machine, at the place where the build machine had them. No tool
+can know what is needed at run time; what can be done is to say it. Only paths and names that exist on this machine are
+told, so a library built without plugins stays quiet.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from fastwheel.errors import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fastwheel.elf.model import Facts
+
+__all__ = ["HiddenNeed", "hidden_needs", "imports_dlopen"]
+
+_LOADERS: Final = frozenset(
+    ("dlopen", "dlmopen", "lt_dlopen", "lt_dlopenext", "lt_dlopenadvise", "g_module_open", "g_module_open_full")
+)
+#: The beginnings of paths that a build bakes in.
+_PREFIXES: Final = (b"/usr/", b"/etc/", b"/opt/", b"/lib/", b"/lib64/", b"/var/lib/", b"/home/", b"/root/")
+#: A path or path list as C strings hold it.
+_TEXT: Final = re.compile(rb"[!-~]{1,1024}\0")
+_LIBRARY: Final = re.compile(rb"(?<=\0)([A-Za-z0-9_+-][A-Za-z0-9_.+-]{1,80}\.so(?:\.[0-9]+)*)\0")
+_LIBRARY_FILE: Final = re.compile(r"\.so(\.[0-9]+)*\Z")
+#: Folders with data that a library may need to work at all; what lies elsewhere belongs to the user's system.
+_DATA: Final = ("/usr/share/", "/usr/local/share/", "/usr/lib/ssl", "/etc/ssl", "/etc/pki", "/usr/local/ssl", "/opt/")
+#: Data that every system has of its own, or that only translates or documents.
+_COMMON: Final = re.compile(
+    r"/usr/(?:local/)?share/(?:locale|i18n|zoneinfo|man|doc|info|common-licenses|mime|icons|fonts|X11|terminfo|misc|"
+    r"pixmaps|themes|applications)?(?:/|\Z)"
+)
+_MOST_STRINGS: Final = 4096
+_MOST_FILES: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenNeed:
+    """One such need.
+
+    Attributes:
+        kind: "plugins" (a folder of libraries), "library" (loaded by name) or "data".
+        text: the path or name compiled into the library.
+        found: how many libraries (for "plugins"), or files and folders (for "data"), are there on this machine.
+    """
+
+    kind: Literal["plugins", "library", "data"]
+    text: str
+    found: int
+
+    def message(self, library: str) -> str:
+        """Return the warning, `library` being the file that wants it."""
+        name, text = escape(library), escape(self.text)
+        if self.kind == "plugins":
+            return f"{name} loads plugins from {text} ({self.found} libraries there), which the wheel does not hold"
+        if self.kind == "library":
+            return f"{name} loads {text} by name at run time, which the wheel does not hold"
+        return f"{name} reads data from {text}, which the wheel does not hold"
+
+
+def imports_dlopen(facts: Facts) -> bool:
+    """Whether a file can load libraries by name."""
+    return not (_LOADERS.isdisjoint(facts.undefined) and _LOADERS.isdisjoint(facts.undefined_weak))
+
+
+def hidden_needs(content: bytes, facts: Facts, find: Callable[[str], bool]) -> tuple[HiddenNeed, ...]:
+    """Return what the library `content` may want at run time, sorted by kind and text.
+
+    Args:
+        content: the bytes of the file.
+        facts: its facts; without an import of `dlopen` or its kin it cannot load plugins.
+        find: whether a library of this name is found on this machine, and neither the wheel nor the target has it.
+    """
+    loads = imports_dlopen(facts)
+    found: dict[tuple[str, str], HiddenNeed] = {}
+    for path in _paths(content):
+        need = _at(path, loads=loads)
+        if need is not None:
+            found.setdefault((need.kind, need.text), need)
+    if loads:
+        for match in _LIBRARY.finditer(content):
+            name = match[1].decode("ascii")
+            if name not in facts.needed and name != facts.soname and find(name):
+                found.setdefault(("library", name), HiddenNeed("library", name, 1))
+    # A folder stands for what lies in it.
+    folders = [text + "/" for kind, text in found if kind == "data"]
+    return tuple(found[key] for key in sorted(found) if key[0] != "data" or not key[1].startswith(tuple(folders)))
+
+
+def _paths(content: bytes) -> Iterator[str]:
+    """The absolute paths that begin a C string or an entry of a path list, each once."""
+    seen: set[str] = set()
+    for prefix in _PREFIXES:
+        at = content.find(prefix)
+        while at >= 0 and len(seen) < _MOST_STRINGS:
+            if at > 0 and content[at - 1] in b"\0:;=,":
+                match = _TEXT.match(content, at)
+                if match:
+                    text = match[0][:-1].decode("ascii")
+                    for entry in re.split("[:;,]", text):
+                        path = entry.partition("%")[0].rstrip("/") if "%" in entry else entry.rstrip("/")
+                        if entry.startswith("/") and path not in seen:
+                            seen.add(path)
+                            yield path
+            at = content.find(prefix, at + len(prefix))
+
+
+def _at(path: str, *, loads: bool) -> HiddenNeed | None:
+    """What lies at `path` on this machine, if the library may want it."""
+    if path.count("/") < 3 and not path.startswith(("/etc/ssl", "/etc/pki", "/opt/")):
+        return None  # /usr/lib and its like: the loader's own folders
+    try:
+        if os.path.isdir(path):
+            if loads and _is_plugin_folder(path):
+                return HiddenNeed("plugins", path, _libraries(path))
+        elif not os.path.isfile(path):
+            return None
+        elif loads and _LIBRARY_FILE.search(path):
+            return HiddenNeed("library", path, 1)
+    except (OSError, ValueError):
+        return None
+    if path.startswith(_DATA) and not _COMMON.match(path):
+        return HiddenNeed("data", path, 1)
+    return None
+
+
+def _is_plugin_folder(path: str) -> bool:
+    """Whether a folder below a library folder holds libraries; the loader's own folders are none."""
+    parts = path.strip("/").split("/")
+    if "lib" not in parts and "lib64" not in parts and "libexec" not in parts:
+        return False
+    own = parts[-1] in ("lib", "lib64") or parts[-1].endswith(("linux-gnu", "linux-musl", "gnueabihf"))
+    return not own and _libraries(path) > 0
+
+
+def _libraries(path: str) -> int:
+    """How many libraries lie in a folder and its subfolders."""
+    count = seen = 0
+    for depth, (_, folders, files) in enumerate(os.walk(path)):
+        count += sum(1 for name in files if _LIBRARY_FILE.search(name))
+        seen += len(files) + 1
+        if seen > _MOST_FILES or depth > 200:
+            break
+        folders.sort()
+    return count
