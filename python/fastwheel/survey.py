@@ -13,6 +13,7 @@ from fastwheel import engine
 from fastwheel.errors import ElfError, FastwheelError, escape
 from fastwheel.policy.arch import Arch, Libc, arch_from_tags, arch_of, libc_from_tags, libc_of, machine_name
 from fastwheel.wheel.layout import SITE
+from fastwheel.wheel.zipformat import ZSTD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,10 +82,16 @@ def survey(
         FastwheelError: a member's content contradicts the central directory, or an ELF member is malformed.
     """
     files = [member for member in wheel.archive.members if not member.is_dir]
-    scanned = engine.scan(wheel.archive.fd, [wheel.archive.span(member) for member in files], digest=digest, jobs=jobs)
+    # zstd (PEP 784) is the standard library's to inflate, where it has it; the reader refused it elsewhere.
+    odd = [member for member in files if member.method == ZSTD]
+    plain = [member for member in files if member.method != ZSTD]
+    scanned = engine.scan(wheel.archive.fd, [wheel.archive.span(member) for member in plain], digest=digest, jobs=jobs)
+    results = dict(zip((member.name for member in plain), scanned, strict=True))
+    results.update({member.name: _scan_content(wheel.archive.read(member)) for member in odd})
     digests: dict[str, bytes] = {}
     found: list[tuple[Member, Facts]] = []
-    for member, result in zip(files, scanned, strict=True):
+    for member in files:
+        result = results[member.name]
         if result.fault is not None:
             raise _content_fault(member, result.fault)
         if result.error is not None:
@@ -94,6 +101,17 @@ def survey(
         if result.facts is not None:
             found.append((member, result.facts))
     return _sort_out(wheel, found, digests, arch, libc)
+
+
+def _scan_content(content: bytes) -> engine.Scanned:
+    """What `engine.scan` would say of a member with this content."""
+    facts, error = None, None
+    if content.startswith(b"\x7fELF"):
+        try:
+            facts = engine.read(content)
+        except ElfError as fault:
+            error = fault
+    return engine.Scanned(facts, error, None, engine.sha256_many([content])[0])
 
 
 def _sort_out(

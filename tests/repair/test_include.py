@@ -77,7 +77,7 @@ def test_library_loaded_by_name_is_warned_of(toolbox: Toolbox) -> None:
 
 
 def test_plugin_folder_is_warned_of_until_it_is_included(toolbox: Toolbox, contents: Contents) -> None:
-    (plugin,) = Path("/usr/lib").glob("*/gconv/UTF-16.so")  # glibc's own plugins are on every system
+    plugin = sorted(Path("/usr/lib").glob("*/engines-3/*.so"))[0]  # OpenSSL's, which libpq-dev brings
     folder = str(plugin.parent)
     opener = _opener(toolbox, folder, "x")
     wheel = toolbox.wheel({"pkg/ext.so": toolbox.module("ext", "opens", opener)})
@@ -86,7 +86,9 @@ def test_plugin_folder_is_warned_of_until_it_is_included(toolbox: Toolbox, conte
     done = _repair(wheel, toolbox, include=[f"{plugin}:pkg/plugins"])
     assert not any(folder in note for note in done.notes)
     assert done.path is not None
-    assert engine.read(contents(done.path)["pkg/plugins/UTF-16.so"]).dynamic
+    included = engine.read(contents(done.path)[f"pkg/plugins/{plugin.name}"])
+    assert any(name.startswith("libcrypto-") for name in included.needed)
+    assert included.runpath == "$ORIGIN/../../pkg.libs"
 
 
 def test_folder_is_taken_along_with_its_data(toolbox: Toolbox, contents: Contents) -> None:
