@@ -143,9 +143,10 @@ class _Builder:
             versym.append(2 if shape.definitions else 1)
         found = {"dynsym": b"".join(symbols), "versym": self.pack(f"{len(versym)}H", *versym)}
         count = len(symbols)
-        buckets = self.pack("4I", 1, count, 1 if count > 1 else 0, 0)
         chain = [*range(2, count), 0] if count > 1 else []
-        found["hash"] = buckets[:12] + self.pack("I", 0) + self.pack(f"{len(chain)}I", *chain)
+        values = [1, count, 1 if count > 1 else 0, 0, *chain]
+        # 64-bit s390 has words of 8 bytes here
+        found["hash"] = self.pack(f"{len(values)}{'Q' if shape.bits == 64 and shape.machine == 22 else 'I'}", *values)
         found["gnu_hash"] = self.gnu_hash(1 + len(shape.undefined))
         found["verneed"] = self.verneed(needs)
         found["verdef"] = self.verdef()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from fastwheel.elf.dynamic import DT_VERNEED, DT_VERSYM, last
 from fastwheel.elf.evict import Move, evict, move_block, shift
 from fastwheel.elf.header import EHDR_SIZE
 from fastwheel.elf.items import Item, covered_ranges, is_zero, items_of_load
@@ -20,7 +21,7 @@ from fastwheel.elf.room import (
     slack_room,
 )
 from fastwheel.elf.section import SHF_ALLOC, SHT_DYNAMIC
-from fastwheel.elf.segment import PF_R, PF_W
+from fastwheel.elf.segment import PF_R, PF_W, load_at
 from fastwheel.errors import ElfError
 
 if TYPE_CHECKING:
@@ -92,12 +93,22 @@ def lay_out(image: Image, tail: int, dynamic: int) -> Layout:
         ElfError: FW400 no room; FW401 growth of a file that carries data behind its ELF part; FW402 sections that
             overlap.
     """
+    load = _load_of(image, image.strings.address)
+    # what is written in place must not lie over something else either
+    written = {load, image.dynamic.load}
+    for tag in (DT_VERSYM, DT_VERNEED):
+        address = last(image.dynamic, tag)
+        if address is not None:
+            written.add(_load_of(image, address))
+    items: tuple[Item, ...] = ()
+    for index in sorted(written):
+        found = items_of_load(image, index)
+        if found is None:
+            raise ElfError("FW402", f"PT_LOAD {index}: a table lies over another one or over a header")
+        if index == load:
+            items = found
     if tail == 0 and dynamic == 0:
         return Layout(IN_PLACE, (), 0, 0, None, None)
-    load = _string_load(image)
-    items = items_of_load(image, load)
-    if items is None:
-        raise ElfError("FW402", f"PT_LOAD {load}: a section lies over another section or a header")
     stop = image.symbols.stop
     if 0 < stop < len(image.strings.content) + tail:
         raise ElfError("FW400", "the number of dynamic symbols is not known for certain, and would change")
@@ -109,12 +120,10 @@ def lay_out(image: Image, tail: int, dynamic: int) -> Layout:
     return layout
 
 
-def _string_load(image: Image) -> int:
-    for index in image.loads:
-        load = image.segments[index]
-        if load.address <= image.strings.address < load.address + load.file_size:
-            return index
-    raise LookupError
+def _load_of(image: Image, address: int) -> int:
+    """Return the PT_LOAD of a table; versions that no symbol has may be nowhere, and then are not written to."""
+    found = load_at(image.segments, address)
+    return image.dynamic.load if found is None else found
 
 
 def _climb(image: Image, load: int, items: Sequence[Item], tail: int, dynamic: int) -> Layout | None:
