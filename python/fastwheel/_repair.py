@@ -86,6 +86,7 @@ def repair(
     lib_sdir: str = ".libs",
     level: int = 6,
     force_rpath: bool = False,
+    strip: bool = False,
     dry_run: bool = False,
     isa_check: bool = True,
     allow_pure: bool = False,
@@ -113,6 +114,7 @@ def repair(
         lib_sdir: the folder of grafts is the project's name with this behind it.
         level: of deflate, 0 to 9.
         force_rpath: write DT_RPATH instead of DT_RUNPATH.
+        strip: drop symbol tables and debugging sections from grafts and from the wheel's own ELF files.
         dry_run: decide everything, write nothing.
         isa_check: whether instruction sets beyond the baseline count.
         allow_pure: copy a wheel without compiled code instead of refusing it.
@@ -143,7 +145,7 @@ def repair(
         environ=environment,
         jobs=jobs,
     )
-    planning = PlanOptions(plat, only_plat, update_tags, lib_sdir, force_rpath)
+    planning = PlanOptions(plat, only_plat, update_tags, lib_sdir, force_rpath, strip)
     with Wheel.open(source, limits) as wheel:
         job = _Job(wheel, source, folder, options, planning, level, dry_run, environment)
         try:
@@ -306,9 +308,13 @@ class _Job:
                 text = shims[member.name].text.encode()
                 place.append(New(member.name, text, _mode(member) | 0o555, stamp))
             if patch is not None:
-                content = self._edited(wheel.archive.read(member), patch.edit, member.name)
+                before = wheel.archive.read(member)
+                content = self._edited(before, patch.edit, member.name)
                 entry = New(patch.moved_to or member.name, content, _mode(member), member.date_time)
-                (place if patch.moved_to is None else moved).append(entry)
+                if patch.moved_to is not None:
+                    moved.append(entry)
+                else:
+                    place.append(Copy(member) if content == before else entry)
             elif member.name not in shims:
                 place.append(Copy(member))
         contents = [self._edited(_read(graft.source), graft.edit, graft.source) for graft in plan.grafts]
@@ -360,8 +366,11 @@ class _Job:
         return sbom_member(self.wheel.dist_info, self.wheel.archive.names), document
 
     def _edited(self, content: bytes, edit: Edit, name: str) -> bytes:
+        from fastwheel.elf.strip import strip
+
         try:
-            return engine.edit(content, edit)
+            # Stripped first: strip tools of all kinds trust section headers, the editor does not.
+            return engine.edit(strip(content) if self.planning.strip else content, edit)
         except ElfError as error:
             raise FastwheelError(f"{escape(name)}: {error.message}", code=error.code, hint=error.hint) from error
 

@@ -179,8 +179,10 @@ class Binder:
                 )
         return tuple(sorted(chosen.values(), key=lambda graft: graft.member))
 
-    def patches(self, units: Iterable[Unit]) -> tuple[tuple[Patch, ...], tuple[Shim, ...]]:
+    def patches(self, units: Iterable[Unit], *, touch_all: bool) -> tuple[tuple[Patch, ...], tuple[Shim, ...]]:
         """The changes to the wheel's own ELF files, and the scripts that stand in for moved executables.
+
+        With `touch_all` every file is listed, also those whose dynamic section stays as it is.
 
         Raises:
             FastwheelError: FW608, a file that needs a library of the wheel lands outside of site-packages.
@@ -203,7 +205,7 @@ class Binder:
                     hint="ship it inside the package: its distance from the library is not known otherwise",
                 )
             edit = self._edit(Edit(), unit.path, unit.facts, dirname(location), binding, grafted=False)
-            if edit != Edit() or moved is not None:
+            if edit != Edit() or moved is not None or touch_all:
                 patches.append(Patch(unit.member, edit, moved))
         return tuple(patches), tuple(shims)
 

@@ -33,6 +33,7 @@ class PlanOptions:
         update_tags: whether to change the file name and WHEEL at all.
         lib_sdir: what follows the project's name in the name of the folder of grafts.
         force_rpath: write DT_RPATH instead of DT_RUNPATH.
+        strip: drop symbol tables and debugging sections from grafts and from the wheel's own ELF files.
     """
 
     plat: str = "auto"
@@ -40,6 +41,7 @@ class PlanOptions:
     update_tags: bool = True
     lib_sdir: str = ".libs"
     force_rpath: bool = False
+    strip: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +219,7 @@ def make_plan(
         force_rpath=options.force_rpath,
     )
     grafts = binder.grafts()
-    patches, shims = binder.patches(verdict.survey.units)
+    patches, shims = binder.patches(verdict.survey.units, touch_all=options.strip)
     notes = list(binder.notes)
     tags = _tags(verdict, old_tags, earned, notes) if options.update_tags else old_tags
     extras = tuple(

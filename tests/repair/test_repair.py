@@ -277,3 +277,22 @@ def test_executable_of_scripts_moves_behind_a_shim(toolbox: Toolbox, contents: C
         place.chmod(0o755)
     ran = subprocess.run([sys.executable, target / "bin/tool", "x"], capture_output=True, check=True, text=True)
     assert ran.stdout == "42 2\n"
+
+
+def test_strip_drops_symbols_of_grafts_and_of_the_wheel(toolbox: Toolbox, contents: Contents) -> None:
+    library = toolbox.library("libfwone.so.1", "one", flags=["-g"])
+    files = {
+        "pkg/ext.so": toolbox.module("ext", "one", library, flags=["-g"]),
+        "pkg/plain.so": toolbox.module("plain", "getpid", flags=["-g"]),
+    }
+    wheel = toolbox.wheel(files)
+    done = _repair(wheel, toolbox, strip=True)
+    assert done.path is not None
+    after = contents(done.path)
+    for name, content in after.items():
+        if content.startswith(b"\x7fELF"):
+            assert engine.read(content) is not None
+            assert len(content) < len(files.get(name, library.read_bytes()))
+    plain = _repair(wheel, toolbox)
+    assert plain.path is not None
+    assert contents(plain.path)["pkg/plain.so"] == files["pkg/plain.so"]

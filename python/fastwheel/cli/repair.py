@@ -56,6 +56,7 @@ __all__ = ["repair"]
     help="How hard to compress what is new.",
 )
 @click.option("--force-rpath", is_flag=True, help="Write DT_RPATH instead of DT_RUNPATH.")
+@click.option("--strip", is_flag=True, help="Drop symbol tables and debugging sections from all ELF files.")
 @click.option(
     "--patcher",
     metavar="NAME",
@@ -80,6 +81,7 @@ def repair(
     lib_sdir: str,
     level: int,
     force_rpath: bool,
+    strip: bool,
     patcher: str | None,
     dry_run: bool,
     disable_isa_ext_check: bool,
@@ -107,6 +109,7 @@ def repair(
             lib_sdir=lib_sdir,
             level=level,
             force_rpath=force_rpath,
+            strip=strip,
             dry_run=dry_run,
             isa_check=not disable_isa_ext_check,
             allow_pure=allow_pure_python_wheel,
