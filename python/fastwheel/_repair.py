@@ -179,6 +179,7 @@ class _Job:
         self.dry_run = dry_run
         self.environ = environ
         self.size = os.fstat(wheel.archive.fd).st_size
+        self.late_notes: list[str] = []  # what turns up while the output is made
 
     def run(self) -> Repaired:
         """Audit, plan, write, prove."""
@@ -204,7 +205,8 @@ class _Job:
             self._write(target, filename, verdict, plan, info)
         else:
             copy_wheel(self.wheel.archive, target)
-        return Repaired(self.source, target, plan, verdict, rewritten, self.size, target.stat().st_size, notes)
+        size = target.stat().st_size
+        return Repaired(self.source, target, plan, verdict, rewritten, self.size, size, (*notes, *self.late_notes))
 
     def copy_pure(self) -> Repaired:
         """Copy the wheel as it is."""
@@ -361,7 +363,7 @@ class _Job:
             libraries.append(
                 GraftedLibrary(graft.name, graft.soname, graft.source, graft.member, graft.sha256, digest.hex(), needs)
             )
-        packages = owners([graft.source for graft in plan.grafts])
+        packages = owners([graft.source for graft in plan.grafts], notes=self.late_notes)
         document = make_sbom(filename.project, filename.version, filename.name, libraries, packages, self.environ)
         return sbom_member(self.wheel.dist_info, self.wheel.archive.names), document
 

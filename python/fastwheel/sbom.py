@@ -26,7 +26,7 @@ __all__ = ["GraftedLibrary", "make_sbom", "sbom_member"]
 #: A JSON object; insertion order is the order in the document.
 _Json: TypeAlias = "dict[str, object]"
 
-_NAMESPACE: Final = "https://pypi.org/project/fastwheel/"
+_NAMESPACE: Final = "urn:fastwheel:sbom"
 _TIME_VARIABLE: Final = "SOURCE_DATE_EPOCH"
 _LAST_TIME: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
 _VERSION_SUFFIX: Final = re.compile(r"\.so\.([0-9]+(?:\.[0-9]+)*)$")
