@@ -81,7 +81,8 @@ def test_every_single_operation(
             wrong.append(f"{subject.name}: the engines differ")
         out = found[engines[-1]]
         if isinstance(out, str):
-            wrong.append(f"{subject.name}: {out}")
+            if not _may_refuse(subject.name, out):
+                wrong.append(f"{subject.name}: {out}")
             continue
         facts = peek(out)
         got = (list(dict.fromkeys(facts.needed)), facts.soname, facts.rpath, facts.runpath)
@@ -106,6 +107,17 @@ def test_every_single_operation(
     close_servers()
     assert wrong == []
     assert loaded > 150 or "remove-libm" in wish
+
+
+def _may_refuse(name: str, error: str) -> bool:
+    """Tell whether there is truly no room.
+
+    That is so in programs whose program headers an earlier editor has grown up to the next thing that cannot move, with
+    a full dynamic section; and in a file with an archive behind its end that would have to grow.
+    """
+    if name.startswith("overlay-"):
+        return error.startswith("FW401")
+    return name.startswith(("patchelf-", "lief-")) and error.startswith("FW400")
 
 
 def _reach(subject: Subject, folder: Path) -> Subject:

@@ -42,7 +42,7 @@ def main() -> int:
     parser.add_argument("--mutants", type=int, default=100_000)
     parser.add_argument("--keep", type=Path, help="a folder for the mutants that went wrong")
     parser.add_argument("editors", nargs="*")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     names = options.editors or [*(f"fastwheel-{engine}" for engine in fastwheel_engines()), "patchelf", "LIEF"]
     if options.command == "fuzz":
         worst = 0
