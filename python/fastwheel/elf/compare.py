@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fastwheel.elf.dynamic import DT_VERSYM, last
 from fastwheel.elf.header import EHDR_SIZE
 from fastwheel.elf.items import MOVABLE, is_zero
 from fastwheel.elf.room import SLOT_GAP
@@ -28,9 +27,9 @@ from fastwheel.elf.segment import (
     PT_NOTE,
     PT_NULL,
     PT_PHDR,
-    file_offset,
 )
 from fastwheel.elf.symbol import SymbolTable, iter_symbols, symbol_size
+from fastwheel.elf.version import versym_offset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,10 +93,9 @@ def _declared(old: Image, layout: Layout) -> list[tuple[int, int]]:
         for section in old.sections
         if section.type in {SHT_SYMTAB, SHT_DYNSYM}
     )
-    versym = last(old.dynamic, DT_VERSYM)
-    place = None if versym is None else file_offset(old.segments, versym)
-    if place is not None:
-        ranges.append((place[0], place[0] + 2 * old.symbols.count))
+    versym = versym_offset(old.data, header, old.segments, old.dynamic, old.symbols.count)
+    if versym is not None:
+        ranges.append((versym, versym + 2 * old.symbols.count))
     if not old.sections:
         ranges.append((old.symbols.offset, old.symbols.offset + old.symbols.count * symbol_size(header)))
         for move in layout.moves:

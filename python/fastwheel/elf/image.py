@@ -55,7 +55,7 @@ from fastwheel.elf.section import (
 )
 from fastwheel.elf.segment import PT_INTERP, PT_LOAD, PT_NULL, load_at, loads, physical_address, read_segments
 from fastwheel.elf.symbol import gnu_hash, hash_counts, hash_word, read_symbol_table, symbol_size
-from fastwheel.elf.version import read_definitions, read_needs
+from fastwheel.elf.version import read_definitions, read_needs, versym_offset
 from fastwheel.errors import ElfError
 
 if TYPE_CHECKING:
@@ -183,6 +183,7 @@ def open_image(data: bytes) -> Image:
     highest = max(symbol_name_offsets(data, header, symbols), default=0)
     if highest >= len(strings.content):
         raise ElfError("FW305", f"st_name: string offset {highest} is not below DT_STRSZ")
+    versym_offset(data, header, segments, dynamic, symbols.count)
     hashed = last(dynamic, DT_GNU_HASH)
     if hashed is not None and gnu_hash(data, header, segments, hashed).buckets == 0:
         raise ElfError("FW307", "DT_GNU_HASH: nbuckets is 0")

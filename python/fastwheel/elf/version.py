@@ -32,6 +32,7 @@ __all__ = [
     "read_definitions",
     "read_needs",
     "read_versym",
+    "versym_offset",
 ]
 
 VER_FLG_BASE: Final = 1
@@ -228,22 +229,33 @@ def read_definitions(
         position += skip
 
 
-def read_versym(
+def versym_offset(
     data: bytes | memoryview, header: Header, segments: Sequence[Segment], dynamic: Dynamic, count: int
-) -> tuple[int, ...]:
-    """Return the version index of each of the `count` dynamic symbols; empty without DT_VERSYM.
+) -> int | None:
+    """Return the file offset of the version indices of the `count` dynamic symbols, or None without DT_VERSYM.
 
     Raises:
         ElfError: FW306 if the table reaches behind its PT_LOAD.
-
     """
     address = last(dynamic, DT_VERSYM)
     if address is None or count == 0:
-        return ()
+        return None
     place = file_offset(segments, address)
     if place is None:
         raise ElfError("FW306", "DT_VERSYM is in the file part of no PT_LOAD")
     offset, limit = place
     if 2 * count > limit - offset:
         raise ElfError("FW306", "DT_VERSYM: the table reaches behind its PT_LOAD")
-    return struct.unpack_from(f"{header.order}{count}H", data, offset)
+    return offset
+
+
+def read_versym(
+    data: bytes | memoryview, header: Header, segments: Sequence[Segment], dynamic: Dynamic, count: int
+) -> tuple[int, ...]:
+    """Return the version index of each of the `count` dynamic symbols; empty without DT_VERSYM.
+
+    Raises:
+        ElfError: FW306 as in `versym_offset`.
+    """
+    offset = versym_offset(data, header, segments, dynamic, count)
+    return () if offset is None else struct.unpack_from(f"{header.order}{count}H", data, offset)

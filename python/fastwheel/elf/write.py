@@ -14,8 +14,6 @@ from fastwheel.elf.dynamic import (
     DT_RELCOUNT,
     DT_STRSZ,
     DT_VERNEEDNUM,
-    DT_VERSYM,
-    last,
 )
 from fastwheel.elf.header import EHDR_SIZE, EM_MIPS
 from fastwheel.elf.items import POINTERS
@@ -39,11 +37,11 @@ from fastwheel.elf.segment import (
     PT_NOTE,
     PT_NULL,
     PT_PHDR,
-    file_offset,
     pack_segment,
 )
 from fastwheel.elf.strings import offset_of
 from fastwheel.elf.symbol import symbol_size
+from fastwheel.elf.version import versym_offset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,15 +148,14 @@ def _versym_writes(image: Image, wanted: Wanted, layout: Layout) -> list[tuple[i
     for index, need in enumerate(image.needs):
         if not wanted.need_kept[index]:
             dropped.update(aux.index & 0x7FFF for aux in need.aux)
-    address = last(image.dynamic, DT_VERSYM)
-    if not dropped or address is None:
+    if not dropped:
         return []
-    place = file_offset(image.segments, address)
-    if place is None:
+    start = versym_offset(image.data, image.header, image.segments, image.dynamic, image.symbols.count)
+    if start is None:
         return []
     writes = []
     for number in range(image.symbols.count):
-        offset = place[0] + 2 * number
+        offset = start + 2 * number
         value = struct.unpack_from(image.header.order + "H", image.data, offset)[0]
         if value & 0x7FFF in dropped:
             writes.append((place_of(image, layout, offset), struct.pack(image.header.order + "H", 1)))
