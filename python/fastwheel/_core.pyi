@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import TypeAlias
 
+from fastwheel.elf.model import Edit
 from fastwheel.engine import Buffer
 from fastwheel.errors import ElfError
 
 __all__ = [
     "__version__",
     "deflate_many",
+    "edit",
     "provoke_panic",
     "read",
     "read_fd",
@@ -58,6 +60,7 @@ __version__: str
 
 def read(data: Buffer) -> FactsTuple: ...
 def symbols(data: Buffer) -> list[SymbolTuple]: ...
+def edit(data: Buffer, edit: Edit) -> bytes: ...
 def read_fd(fd: int) -> FactsTuple: ...
 def scan(fd: int, spans: Sequence[tuple[int, int, int, int, int]], digest: bool, jobs: int) -> list[ScannedTuple]: ...
 def sha256_many(buffers: Sequence[Buffer], jobs: int) -> list[bytes]: ...

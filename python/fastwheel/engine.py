@@ -129,10 +129,13 @@ def edit(data: Buffer, edit: Edit) -> bytes:
     Raises:
         ElfError: FW3xx it cannot be read; FW4xx it cannot be edited so; FW900 the result is not what was asked for.
     """
-    # The Rust engine has no editor yet: both engines use the pure one.
-    from fastwheel.elf.editor import edit as pure
+    if not _is_rust():
+        from fastwheel.elf.editor import edit as pure
 
-    return pure(data, edit)
+        return pure(data, edit)
+    from fastwheel import _core
+
+    return _core.edit(data, edit)
 
 
 def read_file(path: str | os.PathLike[str]) -> Facts:

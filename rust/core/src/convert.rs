@@ -1,10 +1,11 @@
 //! Rust values as Python's: tuples in the order of the fields of `elf/model.py`, from which `engine.py` makes its dataclasses.
 
-use fastwheel_elf::{ByteOrder, Facts, Segment, Symbol};
+use fastwheel_elf::{ByteOrder, Code, Edit, Error, Facts, Segment, Symbol};
+use pyo3::exceptions::PyUnicodeEncodeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
-use crate::guard::elf_error;
+use crate::guard::{Fault, elf_error};
 use crate::inflate::Damage;
 use crate::scan::Scanned;
 
@@ -32,6 +33,56 @@ impl<'py> Buffer<'py> {
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
+
+    /// The Python object with these bytes.
+    pub fn object(&self) -> Bound<'py, PyBytes> {
+        self.0.clone()
+    }
+}
+
+/// The bytes of a string as `text` makes it, for the field `field` of an `Edit`.
+fn encoded(text: &Bound<'_, PyAny>, field: &str) -> Result<Vec<u8>, Fault> {
+    match text.call_method1("encode", ("utf-8", "surrogateescape")) {
+        Ok(bytes) => Ok(bytes.cast::<PyBytes>().map_err(PyErr::from)?.as_bytes().to_vec()),
+        Err(error) if error.is_instance_of::<PyUnicodeEncodeError>(text.py()) => {
+            let escape = text.py().import("fastwheel.errors")?.getattr("escape")?;
+            let shown: String = escape.call1((text,))?.extract()?;
+            let message = format!("{field} {shown}: not a string that a file can hold");
+            Err(Fault::Elf(Error::new(Code::BadEdit, message)))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The `Edit` of an object with the attributes of `fastwheel.elf.model.Edit`.
+pub fn edit_of(edit: &Bound<'_, PyAny>) -> Result<Edit, Fault> {
+    let one = |field: &str| {
+        let value = edit.getattr(field)?;
+        if value.is_none() { Ok::<_, Fault>(None) } else { encoded(&value, field).map(Some) }
+    };
+    let many = |field: &str| {
+        let mut names = Vec::new();
+        for name in edit.getattr(field)?.try_iter()? {
+            names.push(encoded(&name?, field)?);
+        }
+        Ok::<_, Fault>(names)
+    };
+    let (soname, runpath, rpath) = (one("soname")?, one("runpath")?, one("rpath")?);
+    let mut replace_needed = Vec::new();
+    for pair in edit.getattr("replace_needed")?.try_iter()? {
+        let (old, new): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair?.extract()?;
+        replace_needed.push((encoded(&old, "replace_needed")?, encoded(&new, "replace_needed")?));
+    }
+    Ok(Edit {
+        soname,
+        runpath,
+        rpath,
+        remove_rpath: edit.getattr("remove_rpath")?.is_truthy()?,
+        replace_needed,
+        remove_needed: many("remove_needed")?,
+        add_needed: many("add_needed")?,
+        drop_versions: edit.getattr("drop_versions")?.is_truthy()?,
+    })
 }
 
 /// A string of the file as Python sees file names: UTF-8, other bytes as lone surrogates.

@@ -26,8 +26,8 @@ mod _core {
     use pyo3::prelude::*;
     use pyo3::types::{PyBytes, PyList, PyTuple};
 
-    use crate::convert::{Buffer, facts_tuple, scanned_tuple, symbol_tuple};
-    use crate::guard::{caught, quiet_panics};
+    use crate::convert::{Buffer, edit_of, facts_tuple, scanned_tuple, symbol_tuple};
+    use crate::guard::{Fault, caught, quiet_panics};
     use crate::inflate::Span;
     use crate::scan::scan as scan_members;
     use crate::{bulk, file};
@@ -63,6 +63,29 @@ mod _core {
             let tuples: Vec<_> =
                 symbols.iter().map(|symbol| symbol_tuple(py, symbol)).collect::<PyResult<_>>()?;
             Ok(PyList::new(py, tuples)?)
+        });
+        Ok(done?)
+    }
+
+    /// The ELF file with `edit` done: an object with the attributes of `Edit`. The same object if nothing is to be done.
+    #[pyfunction]
+    fn edit<'py>(
+        py: Python<'py>,
+        data: &Bound<'py, PyAny>,
+        edit: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let done = caught(|| {
+            let edit = edit_of(edit)?;
+            let data = Buffer::of(data)?;
+            let bytes = data.as_bytes();
+            let plan = py.detach(|| fastwheel_elf::plan_edit(bytes, &edit))?;
+            if plan.patch().is_none() {
+                return Ok(data.object());
+            }
+            Ok(PyBytes::new_with(py, plan.size(), |output| {
+                let written = caught(|| Ok::<_, Fault>(py.detach(|| plan.write_to(output))?));
+                Ok(written?)
+            })?)
         });
         Ok(done?)
     }

@@ -11,6 +11,15 @@ use crate::strings::StringTable;
 /// DT_RELR, which tells one more table behind DT_SYMTAB.
 pub const DT_RELR: DynamicTag = DynamicTag(36);
 
+/// MIPS: a string.
+pub const DT_MIPS_IVERSION: DynamicTag = DynamicTag(0x7000_0004);
+
+/// MIPS: how far from this entry the address is at which the debugger finds its data.
+pub const DT_MIPS_RLD_MAP_REL: DynamicTag = DynamicTag(0x7000_0035);
+
+/// Solaris: a string.
+pub const DT_USED: DynamicTag = DynamicTag(0x7fff_fffe);
+
 /// A dynamic section has some forty entries; this many are a broken file.
 const MOST_ENTRIES: u64 = 65536;
 

@@ -115,6 +115,11 @@ impl FileHeader {
         image.window(self.e_phoff, size)
     }
 
+    /// Whether one more program header could not be counted in `e_phnum`.
+    pub fn program_headers_full(&self) -> bool {
+        self.e_phnum >= PN_XNUM.saturating_sub(1)
+    }
+
     /// The file offset behind the program header table.
     pub fn program_headers_end(&self) -> u64 {
         let size = u64::from(self.e_phnum).saturating_mul(u64::from(self.e_phentsize));

@@ -202,7 +202,10 @@ mod tests {
             for order in [ByteOrder::Little, ByteOrder::Big] {
                 let bytes = Pack::new(class, order).half(0x1234).u32(0x1020_3040).word(77).bytes().unwrap();
                 let image = Image { data: &bytes, class, order };
-                assert_eq!((image.u16(0), image.u32(2), image.word(6)), (Some(0x1234), Some(0x1020_3040), Some(77)));
+                assert_eq!(
+                    (image.u16(0), image.u32(2), image.word(6)),
+                    (Some(0x1234), Some(0x1020_3040), Some(77))
+                );
                 let wide = Pack::new(class, order).word(1 << 32).bytes();
                 assert_eq!(wide.is_some(), class == Class::Elf64);
             }

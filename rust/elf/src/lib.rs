@@ -1,6 +1,7 @@
-//! Reads ELF files as a loader does: through the program headers and PT_DYNAMIC, never through sections.
+//! Reads ELF files as a loader does: through the program headers and PT_DYNAMIC, never through sections; and edits their
+//! dynamic section, with nothing else changed.
 //!
-//! Bytes in, facts out: no I/O, no `unsafe`, no panic on any input, time and memory linear in the size of the file.
+//! Bytes in, facts or bytes out: no I/O, no `unsafe`, no panic on any input, time and memory linear in the size of the file.
 //! One module per table of the specification (System V gABI; GNU symbol versioning; Linux gABI extensions).
 //!
 //! ```
@@ -22,6 +23,7 @@
 )]
 
 pub mod dynamic;
+mod edit;
 mod error;
 mod facts;
 pub mod header;
@@ -35,6 +37,7 @@ pub mod symbol;
 mod tests;
 pub mod version;
 
+pub use edit::{Edit, Patch, Plan, Rung, edit, plan_edit};
 pub use error::{Code, Error};
 pub use facts::{Facts, Name, Symbol, Version, VersionDefinition, VersionNeed, read, symbols};
 pub use header::MAGIC;

@@ -14,6 +14,11 @@ impl<'a> StringTable<'a> {
         Self { content }
     }
 
+    /// Its bytes.
+    pub fn content(&self) -> &'a [u8] {
+        self.content
+    }
+
     /// DT_STRSZ.
     pub fn size(&self) -> u64 {
         self.content.len() as u64

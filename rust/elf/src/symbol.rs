@@ -93,6 +93,10 @@ pub struct SymbolTable<'a> {
     pub count: u64,
     /// Whether a hash table gave the count; else it is an upper bound.
     pub exact: bool,
+    /// If not exact: the address of the table behind that gave it, 0 if it was the end of the PT_LOAD.
+    pub bound: u64,
+    /// If not exact: the `st_name` not below DT_STRSZ that ended the count, 0 if none did.
+    pub stop: u64,
 }
 
 /// The extent of a DT_GNU_HASH table.
@@ -131,7 +135,7 @@ impl<'a> SymbolTable<'a> {
         strings: &StringTable<'a>,
     ) -> Result<Self, Error> {
         let Some(address) = dynamic.last(elf::DT_SYMTAB) else {
-            return Ok(Self { table: None, offset: 0, count: 0, exact: true });
+            return Ok(Self { table: None, offset: 0, count: 0, exact: true, bound: 0, stop: 0 });
         };
         let size = symbol_size(image.class);
         if let Some(entry) = dynamic.last(elf::DT_SYMENT).filter(|entry| *entry != size) {
@@ -140,14 +144,14 @@ impl<'a> SymbolTable<'a> {
         let table = dynamic.space.from(image, address);
         let table = table.ok_or_else(|| fault("DT_SYMTAB is in the file part of no PT_LOAD"))?;
         let offset = dynamic.space.offset_of(address).unwrap_or_default();
-        let of = |count, exact| Self { table: Some(table), offset, count, exact };
+        let exactly = |count| Self { table: Some(table), offset, count, exact: true, bound: 0, stop: 0 };
         let mut most = table.room(size);
         if let Some(hash) = dynamic.last(elf::DT_HASH) {
             let (_, count) = hash_counts(image, machine, dynamic, hash)?;
             if count > most {
                 return Err(fault("DT_HASH: nchain symbols reach behind the PT_LOAD of DT_SYMTAB"));
             }
-            return Ok(of(count, true));
+            return Ok(exactly(count));
         }
         if let Some(hash) = dynamic.last(elf::DT_GNU_HASH)
             && let Some(count) = gnu_hash(image, dynamic, hash)?.count
@@ -155,28 +159,27 @@ impl<'a> SymbolTable<'a> {
             if count > most {
                 return Err(fault("DT_GNU_HASH: its symbols reach behind the PT_LOAD of DT_SYMTAB"));
             }
-            return Ok(of(count, true));
+            return Ok(exactly(count));
         }
+        let mut bound = 0;
         for (tag, value) in &dynamic.entries {
             if NEIGHBOURS.contains(tag)
                 && let Some(distance) = value.checked_sub(address).filter(|distance| *distance > 0)
+                && let Some(room) = distance.checked_div(size).filter(|room| *room < most)
             {
-                most = most.min(distance.checked_div(size).unwrap_or(0));
+                (most, bound) = (room, *value);
             }
         }
-        let named = (0..most)
-            .take_while(|index| {
-                let name = table.u32(index.saturating_mul(size));
-                name.is_some_and(|name| u64::from(name) < strings.size())
-            })
-            .count();
-        Ok(of(named as u64, false))
+        let name_of = |index: u64| table.u32(index.saturating_mul(size)).map_or(u64::MAX, u64::from);
+        let count = (0..most).take_while(|index| name_of(*index) < strings.size()).count() as u64;
+        let stop = if count < most { name_of(count) } else { 0 };
+        Ok(Self { count, exact: false, bound, stop, ..exactly(0) })
     }
 
     /// A table of `count` entries elsewhere in the file, such as `.symtab`.
     pub fn at(image: &Image<'a>, offset: u64, count: u64) -> Self {
         let table = image.window(offset, count.saturating_mul(symbol_size(image.class)));
-        Self { table, offset, count, exact: true }
+        Self { table, offset, count, exact: true, bound: 0, stop: 0 }
     }
 
     /// Its bytes.

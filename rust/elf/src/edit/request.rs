@@ -316,11 +316,7 @@ fn want_needed<'a>(
 }
 
 /// DT_SONAME: the last one, which counts, in place; appended if there is none.
-fn want_soname<'a>(
-    file: &ElfFile<'a>,
-    soname: &'a [u8],
-    entries: &mut Vec<Entry<'a>>,
-) -> Result<(), Error> {
+fn want_soname<'a>(file: &ElfFile<'a>, soname: &'a [u8], entries: &mut Vec<Entry<'a>>) -> Result<(), Error> {
     match entries.iter_mut().rev().find(|entry| entry.tag == elf::DT_SONAME) {
         Some(entry) => *entry = set(file, entry, elf::DT_SONAME, soname)?,
         None => entries.push(new_entry(elf::DT_SONAME, soname)),
