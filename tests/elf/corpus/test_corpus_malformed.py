@@ -42,12 +42,14 @@ def test_spoilt_libraries(engines: list[str], shapes: dict[str, Subject], base: 
 
     data = shapes[base].path.read_bytes()
     wrong = []
+    codes: dict[str, set[str]] = {}
     spoilt = spoil(data)
     assert len(spoilt) > 110
     for engine in engines:
         assert editor(engine).edit(data, _request()).data is not None  # unspoilt it is editable
         for case in spoilt:
             outcome = editor(engine).edit(case.data, _request())
+            codes.setdefault(case.name, set()).add(outcome.error[:5])
             refused = outcome.error[:3] in {"FW3", "FW4"} and outcome.clean
             if refused != (case.expected == "refused") or (outcome.data is None) != refused:
                 wrong.append(f"{engine} {case.name}: {outcome.error or 'accepted'}, not {case.expected}")
@@ -55,6 +57,7 @@ def test_spoilt_libraries(engines: list[str], shapes: dict[str, Subject], base: 
                 wrong.append(f"{engine} {case.name}: not a line: {outcome.error}")
             elif (seconds := _seconds(engine, case.data)) > SECONDS:
                 wrong.append(f"{engine} {case.name}: {seconds:.3f} s")
+    wrong += [f"{name}: {sorted(found)}" for name, found in codes.items() if len(found) > 1]
     assert wrong == []
 
 
@@ -152,4 +155,5 @@ def test_mutants(engines: list[str], full: bool) -> None:
         assert tally.crashed == []
         assert tally.broken == []
         assert tally.unstable == []
+        assert tally.different == []
         assert len(FUZZED) >= 20

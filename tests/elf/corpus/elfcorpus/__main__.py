@@ -53,11 +53,16 @@ def main() -> int:
                 f" ones loaded before, {len(tally.broken)} do not load after, {len(tally.crashed)} failures,"
                 f" {len(tally.unstable)} not idempotent, longest {tally.slowest[0]:.3f} s ({tally.slowest[1]})"
             )
-            for title, found in {"broken": tally.broken, "failed": tally.crashed, "changes": tally.unstable}.items():
+            for title, found in {
+                "broken": tally.broken,
+                "failed": tally.crashed,
+                "changes": tally.unstable,
+                "twin": tally.different,
+            }.items():
                 print("".join(f"  {title} {line}\n" for line in found), end="")
             if options.keep:
                 fuzz.keep(tally, options.keep / name)
-            worst = max(worst, len(tally.broken) + len(tally.crashed))
+            worst = max(worst, len(tally.broken) + len(tally.crashed) + len(tally.different))
         return int(worst > 0)
     subjects = corpus.everything(full=options.full)
     results = {}

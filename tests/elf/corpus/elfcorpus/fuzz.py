@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .corpus import FAMILIES
-from .editors import editor
+from .editors import editor, fastwheel_engines
 from .loader import Server
 from .operation import Site, repair_request
 from .peek import DT_STRTAB, PT_DYNAMIC, PT_LOAD
@@ -55,6 +55,7 @@ class Tally:
         broken: names of mutants that load before the edit and not after it, with the loader's answers.
         crashed: names of mutants on which the editor failed other than by a refusal.
         unstable: names of mutants whose second edit changed the file again.
+        different: names of mutants of which the other engine of fastwheel makes other bytes or another code.
         slowest: the longest edit, seconds.
         codes: refusals by the first word of the error.
     """
@@ -66,6 +67,7 @@ class Tally:
     broken: list[str] = field(default_factory=list)
     crashed: list[str] = field(default_factory=list)
     unstable: list[str] = field(default_factory=list)
+    different: list[str] = field(default_factory=list)
     slowest: tuple[float, str] = (0.0, "")
     codes: Counter[str] = field(default_factory=Counter)
 
@@ -78,6 +80,7 @@ class Tally:
         self.broken += other.broken
         self.crashed += other.crashed
         self.unstable += other.unstable
+        self.different += other.different
         self.slowest = max(self.slowest, other.slowest)
         self.codes += other.codes
 
@@ -159,6 +162,7 @@ def mutant(data: bytes, seed: str) -> bytes:
 def fuzz(name: str, subjects: Iterable[Subject], numbers: Iterable[int], *, load: bool = True) -> Tally:
     """Edit the numbered mutants of each subject with the editor `name` and load what comes out."""
     tally, judge = Tally(), editor(name)
+    twins = [editor(f"fastwheel-{engine}") for engine in fastwheel_engines() if name.startswith("fastwheel")]
     with tempfile.TemporaryDirectory() as folder:
         site = Site(Path(folder))
         before, after = site.file("before.so"), site.file("after.so")
@@ -179,6 +183,10 @@ def fuzz(name: str, subjects: Iterable[Subject], numbers: Iterable[int], *, load
                 start = time.perf_counter()
                 outcome = judge.edit(changed, request)
                 tally.slowest = max(tally.slowest, (time.perf_counter() - start, label))
+                for twin in twins:
+                    other = outcome if twin.name == name else twin.edit(changed, request)
+                    if (other.data, other.error[:5]) != (outcome.data, outcome.error[:5]):
+                        tally.different.append(f"{label} {twin.name}: {other.error}, {name}: {outcome.error}")
                 if outcome.data is None:
                     tally.refused += 1
                     tally.codes[outcome.error.partition(" ")[0]] += 1
@@ -234,6 +242,6 @@ def keep(tally: Tally, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     data = {subject.name: subject.path.read_bytes() for subject in bases()}
-    for line in (*tally.broken, *tally.crashed, *tally.unstable):
+    for line in (*tally.broken, *tally.crashed, *tally.unstable, *tally.different):
         label = line.partition(" ")[0]
         (folder / label.replace(":", "-")).write_bytes(mutant(data[label.partition(":")[0]], label))
