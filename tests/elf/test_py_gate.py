@@ -154,3 +154,14 @@ def test_more_sections_than_the_header_can_count() -> None:
     struct.pack_into("<Q", data, shoff + 32, count)
     struct.pack_into("<I", data, shoff + 40, strings)
     assert read(edit(bytes(data), WISH)).runpath == "$ORIGIN"
+
+
+@pytest.mark.parametrize("flags", [3, 6, 7])
+def test_a_string_table_that_may_not_move(flags: int) -> None:
+    """It grows where it is, or not at all."""
+    data = build(Shape())
+    spoilt = change(data, section(data, 3) + 8, "Q", flags)
+    assert read(edit(spoilt, WISH)).runpath == "$ORIGIN"
+    data = build(Shape(tables=("gnu_hash", "dynsym", "dynstr", "rodata"), versions=()))
+    assert read(edit(data, WISH)).runpath == "$ORIGIN"
+    assert refused(change(data, section(data, 3) + 8, "Q", flags)) == "FW400"

@@ -135,6 +135,10 @@ def test_a_hint_is_dropped_before_the_table_moves() -> None:
     plan = plan_edit(data, WISH)
     assert plan.rung == 2
     assert 0x6FFFFFF9 not in [entry.tag for entry in plan.entries]
+    # one that counts more than there is means something to loaders
+    assert 0x6FFFFFF9 in [
+        entry.tag for entry in plan_edit(build(Shape(spare=0, extra=((0x6FFFFFF9, 2),))), WISH).entries
+    ]
     # two are missing: the hint would not be enough, and stays
     plan = plan_edit(data, replace(WISH, add_needed=("libq.so",)))
     assert 0x6FFFFFF9 in [entry.tag for entry in plan.entries]

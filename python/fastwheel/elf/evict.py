@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastwheel.elf.items import EVICTABLE, Item, is_block_item, whole_segments
 from fastwheel.elf.room import Room, round_up
-from fastwheel.elf.section import SHF_ALLOC, SHT_DYNSYM
+from fastwheel.elf.section import SHF_ALLOC, SHT_DYNSYM, SHT_STRTAB
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,7 @@ def string_position(image: Image, items: Sequence[Item]) -> int:
             item.offset == image.strings.offset
             and item.size == len(image.strings.content)
             and item.section == image.string_section
-            and item.movable
+            and item.kind == SHT_STRTAB
         ):
             return index
     raise LookupError
@@ -162,7 +162,7 @@ def _options(image: Image, load: int, items: Sequence[Item], tail: int) -> list[
         item = items[lowest]
         if item.kind in EVICTABLE and item.size > 0:
             delta = 0 if gap >= tail else round_up(tail - gap, align)
-            if between[-1].offset >= item.offset + delta:
+            if between[-1].offset >= item.offset + delta and (table.movable or delta == 0):
                 moves = [
                     Move(table, load, table.offset - delta, table.address - delta, table.size + tail),
                     *(_by(other, load, -delta) for other in between[1:]),
@@ -173,7 +173,8 @@ def _options(image: Image, load: int, items: Sequence[Item], tail: int) -> list[
         align = max(align, item.align)
         lowest -= 1
     # or the string table leaves itself
-    options.append(_Option(table.size, table.order, table, table.size + tail, ()))
+    if table.movable:
+        options.append(_Option(table.size, table.order, table, table.size + tail, ()))
     return options
 
 

@@ -11,9 +11,12 @@ from fastwheel.elf.dynamic import (
     DT_MIPS_RLD_MAP_REL,
     DT_NULL,
     DT_RELACOUNT,
+    DT_RELASZ,
     DT_RELCOUNT,
+    DT_RELSZ,
     DT_STRSZ,
     DT_VERNEEDNUM,
+    last,
 )
 from fastwheel.elf.header import EHDR_SIZE, EM_MIPS
 from fastwheel.elf.items import POINTERS
@@ -67,9 +70,17 @@ def dynamic_room(image: Image, entries: Sequence[Entry]) -> tuple[tuple[Entry, .
         return tuple(entries), 0
     if len(entries) == image.capacity:
         for index, entry in enumerate(entries):
-            if entry.tag in {DT_RELACOUNT, DT_RELCOUNT}:
+            if entry.tag in {DT_RELACOUNT, DT_RELCOUNT} and _is_hint(image, entry):
                 return (*entries[:index], *entries[index + 1 :]), 0
     return tuple(entries), (len(entries) + 5) * (image.header.bits // 4)
+
+
+def _is_hint(image: Image, entry: Entry) -> bool:
+    """Whether a DT_RELACOUNT or DT_RELCOUNT counts no more than its table has: loaders trust it without looking."""
+    addend = entry.tag == DT_RELACOUNT
+    size = last(image.dynamic, DT_RELASZ if addend else DT_RELSZ) or 0
+    width = (3 if addend else 2) * (image.header.bits // 8)
+    return entry.value <= size // width
 
 
 def make_patch(image: Image, wanted: Wanted, entries: Sequence[Entry], placed: Placed, layout: Layout) -> Patch:
