@@ -74,13 +74,13 @@ struct Way {
     delta: u64,
 }
 
-/// The index of the dynamic string table in the items of its PT_LOAD; `None` if it must stay as it is.
+/// The index of the dynamic string table in the items of its PT_LOAD.
 fn string_position(file: &ElfFile<'_>, items: &[Item]) -> Option<usize> {
     items.iter().position(|item| {
         item.offset == file.string_offset
             && item.size == file.strings.size()
             && item.section == file.string_section
-            && item.movable
+            && item.kind == elf::SHT_STRTAB
     })
 }
 
@@ -164,6 +164,7 @@ fn ways(file: &ElfFile<'_>, load: &Load, items: &[Item], tail: u64) -> Option<Ve
         }
         if let Some(delta) = delta_of(align).filter(|_| evictable(item))
             && lowest >= item.offset.saturating_add(delta)
+            && (table.movable || delta == 0)
         {
             let moved = item.size.saturating_add(between);
             let inside = Inside::Down(index.saturating_add(1)..position);
@@ -174,13 +175,15 @@ fn ways(file: &ElfFile<'_>, load: &Load, items: &[Item], tail: u64) -> Option<Ve
         align = align.max(item.align);
     }
     // Or the string table leaves itself.
-    ways.push(Way {
-        moved: table.size,
-        out: *table,
-        out_size: table.size.saturating_add(tail),
-        inside: Inside::Nothing,
-        delta: 0,
-    });
+    if table.movable {
+        ways.push(Way {
+            moved: table.size,
+            out: *table,
+            out_size: table.size.saturating_add(tail),
+            inside: Inside::Nothing,
+            delta: 0,
+        });
+    }
     Some(ways)
 }
 

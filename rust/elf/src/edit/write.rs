@@ -48,14 +48,25 @@ pub fn dynamic_room<'a>(file: &ElfFile<'_>, entries: &[Entry<'a>]) -> (Vec<Entry
     if count < file.capacity {
         return (entries, 0);
     }
-    let hint = |entry: &Entry<'_>| [elf::DT_RELACOUNT, elf::DT_RELCOUNT].contains(&entry.tag);
     if count == file.capacity
-        && let Some(index) = entries.iter().position(hint)
+        && let Some(index) = entries.iter().position(|entry| is_hint(file, entry))
     {
         entries.remove(index);
         return (entries, 0);
     }
     (entries, count.saturating_add(5).saturating_mul(file.entry_size()))
+}
+
+/// Whether a DT_RELACOUNT or DT_RELCOUNT counts no more than its table has: loaders trust it without looking.
+fn is_hint(file: &ElfFile<'_>, entry: &Entry<'_>) -> bool {
+    let (size_tag, words) = match entry.tag {
+        elf::DT_RELACOUNT => (elf::DT_RELASZ, 3),
+        elf::DT_RELCOUNT => (elf::DT_RELSZ, 2),
+        _ => return false,
+    };
+    let size = file.dynamic.last(size_tag).unwrap_or(0);
+    let width = file.bytes.class.word_size().saturating_mul(words);
+    size.checked_div(width).is_some_and(|most| entry.value <= most)
 }
 
 /// The changes that turn the input into the output.
