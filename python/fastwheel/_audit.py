@@ -23,11 +23,11 @@ from fastwheel.verdict import Findings, Options, Reference, Verdict, bears
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from fastwheel.deps.graph import Edge, Graph
     from fastwheel.deps.include import Include
+    from fastwheel.deps.objects import Edge, Graph
     from fastwheel.policy.tables import Policy
     from fastwheel.survey import Survey, Unit
-    from fastwheel.wheel.archive import Limits
+    from fastwheel.wheel.limits import Limits
     from fastwheel.wheel.wheel import Wheel
 
 __all__ = ["audit", "examine"]
@@ -67,7 +67,7 @@ def audit(
     Raises:
         FastwheelError: the file is not an acceptable wheel, or holds no ELF file for a known platform (FW600).
     """
-    from fastwheel.wheel.archive import Limits
+    from fastwheel.wheel.limits import Limits
     from fastwheel.wheel.wheel import Wheel
 
     options = Options(

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fastwheel.elf.model import Edit
-    from fastwheel.wheel.archive import Limits, Member
+    from fastwheel.wheel.archive import Member
     from fastwheel.wheel.filename import WheelFileName
+    from fastwheel.wheel.limits import Limits
     from fastwheel.wheel.metadata import WheelInfo
     from fastwheel.wheel.writer import Entry
     from fastwheel.wheel.zipformat import DateTime

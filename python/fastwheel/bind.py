@@ -18,8 +18,8 @@ from fastwheel.wheel.layout import SITE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from fastwheel.deps.graph import Graph
     from fastwheel.deps.include import Include
+    from fastwheel.deps.objects import Graph
     from fastwheel.elf.model import Facts
     from fastwheel.survey import Unit
     from fastwheel.verdict import Reference

@@ -13,7 +13,7 @@ from fastwheel import engine
 from fastwheel.bind import inside
 from fastwheel.errors import FastwheelError, escape
 from fastwheel.policy.match import allowed, is_libpython
-from fastwheel.wheel.archive import Limits
+from fastwheel.wheel.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fastwheel.policy.arch import is_loader
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fastwheel.deps.graph import Graph
     from fastwheel.deps.include import Include
+    from fastwheel.deps.objects import Graph
     from fastwheel.deps.search import Search
     from fastwheel.policy.tables import Policy
     from fastwheel.survey import Survey
@@ -177,7 +179,38 @@ class Verdict:
         raise KeyError(policy.name)
 
     def to_dict(self) -> dict[str, object]:
-        """Return plain data for JSON: the document of `fastwheel show --json`, version 1."""
-        from fastwheel.report.json import show_document
+        """Return the document of `fastwheel show --json`: auditwheel's version 1, so that its readers need no change.
 
-        return show_document(self)
+        `versioned_symbols` leaves out the dynamic loader, as that document always did, although its versions count for
+        `sym_tag`.
+        """
+        best = self.findings[0]
+        return {
+            "version": 1,
+            "wheel": self.wheel,
+            "pure": False,
+            "overall_tag": self.overall.name,
+            "sym_tag": self.symbols.name,
+            "pyfpe": self.pyfpe,
+            "ucs2": self.ucs2,
+            "unsupported_isa": self.machine.priority == 0,
+            "versioned_symbols": {
+                library: list(versions) for library, versions in self.of(self.symbols).needs if not is_loader(library)
+            },
+            "external_libs": {reference.soname: reference.path for reference in best.references},
+            "policy_upgrades": {
+                finding.policy.name: upgrade
+                for finding in reversed(self.findings)
+                if finding.policy.priority > self.overall.priority and (upgrade := _upgrade(finding))
+            },
+        }
+
+
+def _upgrade(finding: Findings) -> dict[str, object]:
+    """What keeps the wheel from one policy."""
+    upgrade: dict[str, object] = {}
+    if finding.references:
+        upgrade["libs_to_eliminate"] = sorted({reference.soname for reference in finding.references})
+    if finding.blacklisted:
+        upgrade["blacklisted_symbols"] = {library: list(symbols) for library, symbols in finding.blacklisted}
+    return upgrade

@@ -41,7 +41,6 @@ def show(
 ) -> int:
     """Say which platform tags hold for a wheel, and what it leans on."""
     from fastwheel._audit import audit
-    from fastwheel.report.json import show_document
     from fastwheel.report.text import show_text
 
     try:
@@ -67,7 +66,7 @@ def show(
     for text in verdict.notes:
         note(text, "warning")
     if as_json:
-        click.echo(json.dumps(show_document(verdict), indent=4))
+        click.echo(json.dumps(verdict.to_dict(), indent=4))
     else:
         click.echo(show_text(verdict, verbose=ctx.ensure_object(Session).verbose > 0))
     return 0

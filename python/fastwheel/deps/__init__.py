@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fastwheel.deps.folders import Folder, Via
-from fastwheel.deps.graph import Edge, Graph, Object, build_graph, closure, missing, trace
+from fastwheel.deps.graph import build_graph, closure, missing, trace
+from fastwheel.deps.objects import Edge, Graph, Object
 from fastwheel.deps.search import Search
 
 __all__ = ["Edge", "Folder", "Graph", "Object", "Search", "Via", "build_graph", "closure", "missing", "trace"]

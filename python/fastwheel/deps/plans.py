@@ -17,7 +17,7 @@ from fastwheel.policy.arch import Libc
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fastwheel.deps.graph import Object
+    from fastwheel.deps.objects import Object
     from fastwheel.deps.search import Found, Search
 
 __all__ = ["MARK", "Path", "Place", "Plan", "Plans", "origin_of"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastwheel.deps.files import Abi, SystemFile, mismatch
 from fastwheel.deps.folders import Via, expand, has_origin
-from fastwheel.deps.graph import Edge, Graph, Object
+from fastwheel.deps.objects import Edge, Graph, Object
 from fastwheel.deps.plans import MARK, Path, Plan, Plans, origin_of
 from fastwheel.errors import escape
 from fastwheel.policy.arch import Libc

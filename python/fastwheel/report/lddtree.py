@@ -8,7 +8,7 @@ from fastwheel.deps.graph import closure
 from fastwheel.policy.arch import arch_of, isa_level, libc_of
 
 if TYPE_CHECKING:
-    from fastwheel.deps.graph import Graph
+    from fastwheel.deps.objects import Graph
     from fastwheel.elf.model import Facts
 
 __all__ = ["lddtree_document"]

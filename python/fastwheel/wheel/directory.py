@@ -15,7 +15,7 @@ from fastwheel.wheel import zipformat as z
 from fastwheel.wheel.names import LONGEST, first_fault, shown
 
 if TYPE_CHECKING:
-    from fastwheel.wheel.archive import Limits
+    from fastwheel.wheel.limits import Limits
 
 __all__ = ["Table", "fail", "limit", "read_exactly", "read_table"]
 
