@@ -12,13 +12,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from fastwheel.deps.objects import Edge, Graph
 from fastwheel.errors import FastwheelError, escape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from fastwheel.deps.files import SystemFile
+    from fastwheel.deps.objects import Edge, Graph
     from fastwheel.deps.search import Search
     from fastwheel.elf.model import Facts
 
