@@ -124,6 +124,13 @@ def test_spoiled(name: str, expected: str, spoil: Callable[[bytes], bytes]) -> N
     assert refused(spoil(data)) == expected
 
 
+def test_a_symbol_table_over_loaded_bytes() -> None:
+    data = build(Shape(symtab=True))
+    assert read(edit(data, WISH)).runpath == "$ORIGIN"
+    for offset in (0, 70, 0x200):
+        assert refused(change(data, section(data, 2) + 24, "Q", offset)) == "FW402"
+
+
 def test_no_last_nul() -> None:
     data = build(Shape(sections=False))
     end = value(data, 5) + value(data, 10)

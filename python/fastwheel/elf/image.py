@@ -34,12 +34,13 @@ from fastwheel.elf.dynamic import (
     DT_VERNEED,
     DT_VERNEEDNUM,
     DT_VERSYM,
+    check_spent,
     last,
     read_dynamic,
     read_strings,
     string_end,
 )
-from fastwheel.elf.header import EM_MIPS, ET_DYN, ET_EXEC, read_header
+from fastwheel.elf.header import EHDR_SIZE, EM_MIPS, ET_DYN, ET_EXEC, read_header
 from fastwheel.elf.section import (
     SHF_ALLOC,
     SHF_COMPRESSED,
@@ -51,6 +52,7 @@ from fastwheel.elf.section import (
     SHT_GNU_VERSYM,
     SHT_HASH,
     SHT_STRTAB,
+    SHT_SYMTAB,
     read_sections,
 )
 from fastwheel.elf.segment import PT_INTERP, PT_LOAD, PT_NULL, load_at, loads, physical_address, read_segments
@@ -68,9 +70,18 @@ if TYPE_CHECKING:
     from fastwheel.elf.symbol import SymbolTable
     from fastwheel.elf.version import Definition, Need
 
-__all__ = ["Image", "is_string_tag", "open_image", "string_field", "symbol_name_offsets", "table_extents"]
+__all__ = [
+    "LOADER_NAMES",
+    "Image",
+    "is_string_tag",
+    "open_image",
+    "string_field",
+    "symbol_name_offsets",
+    "table_extents",
+]
 
-_LOADER_NAMES: Final = (b"ld-linux", b"ld-musl", b"ld64.so")
+#: How the names of dynamic loaders begin.
+LOADER_NAMES: Final = (b"ld-linux", b"ld-musl", b"ld64.so")
 
 _STRING_TAGS: Final = (
     (DT_NEEDED, "DT_NEEDED"),
@@ -167,10 +178,12 @@ def open_image(data: bytes) -> Image:
         raise ElfError("FW305", "DT_STRSZ is 0")
     if strings.content[-1] != 0:
         raise ElfError("FW305", "DT_STRTAB does not end with a NUL")
+    spent = 0
     for tag, value in dynamic.entries:
         field = string_field(header.machine, tag)
         if field is not None:
-            string_end(strings, value, field)
+            spent += string_end(strings, value, field) - value
+            check_spent(strings, spent)
     needs = read_needs(data, header, segments, dynamic, strings)
     _check_counts(
         "DT_VERNEEDNUM", last(dynamic, DT_VERNEEDNUM), "vn_cnt", [(item.count, len(item.aux)) for item in needs]
@@ -213,6 +226,7 @@ def open_image(data: bytes) -> Image:
     )
     if sections:
         _check_tables(image)
+        _check_symtabs(image)
     _check_shape(image)
     return image
 
@@ -330,6 +344,25 @@ def _check_tables(image: Image) -> None:
             raise ElfError("FW402", f"no section of type {kind:#x} for the table at address {address:#x}")
 
 
+def _check_symtabs(image: Image) -> None:
+    """Check that a symbol table that is not loaded, and whose values may have to change, is apart from what is."""
+    header = image.header
+    taken = [
+        (0, EHDR_SIZE[header.bits]),
+        (header.phoff, header.phoff + header.phnum * header.phentsize),
+        (header.shoff, header.shoff + len(image.sections) * header.shentsize),
+    ]
+    for index in image.loads:
+        load = image.segments[index]
+        taken.append((load.offset, load.offset + load.file_size))
+    for index, section in enumerate(image.sections):
+        if section.type != SHT_SYMTAB or not section.in_file:
+            continue
+        for start, end in taken:
+            if section.offset < end and section.offset + section.size > start:
+                raise ElfError("FW402", f"section {index}: a symbol table lies over a header or a loaded segment")
+
+
 def _check_shape(image: Image) -> None:
     """Refuse what must not be edited, though it is well formed."""
     for tag, _ in image.dynamic.entries:
@@ -338,8 +371,12 @@ def _check_shape(image: Image) -> None:
     for index, section in enumerate(image.sections):
         if section.flags & SHF_ALLOC and section.flags & SHF_COMPRESSED:
             raise ElfError("FW401", f"section {index} is loaded and compressed")
+    # each is walked whole: many over the same bytes would take for ever
+    tables = sum(section.size for section in image.sections if section.type in {SHT_SYMTAB, SHT_DYNSYM})
+    if tables > len(image.data):
+        raise ElfError("FW402", "the symbol tables are longer together than the file")
     soname = last(image.dynamic, DT_SONAME)
-    if soname is not None and image.strings.content.startswith(_LOADER_NAMES, soname):
+    if soname is not None and image.strings.content.startswith(LOADER_NAMES, soname):
         raise ElfError("FW401", "DT_SONAME: the file is the loader itself")
     flags = last(image.dynamic, DT_FLAGS_1) or 0
     if (
