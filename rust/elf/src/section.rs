@@ -78,7 +78,7 @@ pub fn read_sections(image: &Image<'_>, header: &FileHeader) -> Result<Vec<Secti
     for index in 0..count {
         let section = read(index).ok_or_else(outside)?;
         let fault = |text: &str| Error::new(Code::Sections, format_args!("section {index}: {text}"));
-        if section.in_file() && index > 0 && image.bytes(section.sh_offset, section.sh_size).is_none() {
+        if section.in_file() && image.bytes(section.sh_offset, section.sh_size).is_none() {
             return Err(fault("sh_offset + sh_size is behind the end of the file"));
         }
         if section.sh_addr.checked_add(section.sh_size).is_none_or(|end| end > last) {

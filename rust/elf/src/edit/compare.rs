@@ -287,6 +287,9 @@ pub fn check_sections(
             let padding = left.sh_type == elf::SHT_NOBITS && name == b".relro_padding";
             let right = padding && right.address_end() == left.address_end();
             ensure(right, "V7", format_args!("section {index} moved"))?;
+        } else if left.sh_type == elf::SHT_NULL {
+            let text = format_args!("section {index} of type SHT_NULL differs");
+            ensure(right == left, "V7", text)?;
         } else {
             let right = mapped(layout, left.sh_offset, right.sh_offset) || left.sh_offset > old.bytes.size();
             ensure(right, "V7", format_args!("sh_offset of section {index} differs"))?;

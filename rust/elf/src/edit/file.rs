@@ -18,6 +18,7 @@ use crate::strings::{Spent, StringTable};
 use crate::symbol::{SymbolTable, gnu_hash, hash_counts, hash_word, symbol_size};
 use crate::version::{Verdef, Verneed, read_definitions, read_needs, read_versym};
 
+/// How the names of dynamic loaders begin.
 const LOADER_NAMES: [&[u8]; 3] = [b"ld-linux", b"ld-musl", b"ld64.so"];
 
 const STRING_TAGS: [(DynamicTag, &str); 10] = [
@@ -83,6 +84,11 @@ pub struct ElfFile<'a> {
     pub zeroed: Zeroed,
     /// (address, index) of each section that is loaded and not empty, by ascending address.
     loaded: Vec<(u64, usize)>,
+}
+
+/// Whether this is what a dynamic loader is called.
+pub fn is_loader_name(name: &[u8]) -> bool {
+    LOADER_NAMES.iter().any(|start| name.starts_with(start))
 }
 
 /// The name of a dynamic tag whose value is a string offset.
@@ -175,6 +181,7 @@ impl<'a> ElfFile<'a> {
         if !file.sections.is_empty() {
             file.find_sections()?;
             file.check_tables()?;
+            file.check_symtabs()?;
         }
         file.check_shape()?;
         Ok(file)
@@ -318,6 +325,27 @@ impl<'a> ElfFile<'a> {
         Ok(())
     }
 
+    /// Checks that a symbol table that is not loaded, and whose values may have to change, is apart from what is.
+    fn check_symtabs(&self) -> Result<(), Error> {
+        let mut taken = vec![
+            (0, FileHeader::size(self.bytes.class)),
+            (self.header.e_phoff, self.header.program_headers_end()),
+            (self.header.e_shoff, self.sections_end()),
+        ];
+        taken.extend(self.loads.iter().map(|load| (load.p_offset, load.end())));
+        for (index, section) in self.sections.iter().enumerate() {
+            if section.sh_type == elf::SHT_SYMTAB
+                && section.in_file()
+                && taken.iter().any(|(start, end)| section.sh_offset < *end && section.end() > *start)
+            {
+                let text =
+                    format_args!("section {index}: a symbol table lies over a header or a loaded segment");
+                return Err(Error::new(Code::SectionsInconsistent, text));
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses what must not be edited, though it is well formed.
     fn check_shape(&self) -> Result<(), Error> {
         let refuse = |text: &str| Err(Error::new(Code::NotEditable, text));
@@ -330,11 +358,18 @@ impl<'a> ElfFile<'a> {
                 return refuse(&format!("section {index} is loaded and compressed"));
             }
         }
-        if let Some(soname) = self.dynamic.last(elf::DT_SONAME) {
-            let name = self.strings.from(soname, "DT_SONAME")?;
-            if LOADER_NAMES.iter().any(|start| name.starts_with(start)) {
-                return refuse("DT_SONAME: the file is the loader itself");
-            }
+        // Each is walked whole: many over the same bytes would take for ever.
+        let kinds = [elf::SHT_SYMTAB, elf::SHT_DYNSYM];
+        let tables = self.sections.iter().filter(|section| kinds.contains(&section.sh_type));
+        let size = tables.fold(0, |size: u64, section| size.saturating_add(section.sh_size));
+        if size > self.bytes.size() {
+            let text = "the symbol tables are longer together than the file";
+            return Err(Error::new(Code::SectionsInconsistent, text));
+        }
+        if let Some(soname) = self.dynamic.last(elf::DT_SONAME)
+            && is_loader_name(self.strings.from(soname, "DT_SONAME")?)
+        {
+            return refuse("DT_SONAME: the file is the loader itself");
         }
         let pie = self.dynamic.last(elf::DT_FLAGS_1).unwrap_or(0) & elf::DF_1_PIE.0 != 0;
         if pie && self.dynamic.last(elf::DT_NEEDED).is_none() && !self.has_interpreter() {

@@ -136,6 +136,7 @@ pub fn lay_out(file: &ElfFile<'_>, tail: u64, dynamic: u64) -> Result<Layout, Er
 
 fn climb(file: &ElfFile<'_>, load: &Load, items: &[Item], mut need: Need) -> Result<Option<Layout>, Error> {
     let mut moves = Vec::new();
+    let asked = need;
     let mut rung = Rung::InPlace;
     // .dynamic first, into slack
     let mut taken = None;
@@ -163,7 +164,12 @@ fn climb(file: &ElfFile<'_>, load: &Load, items: &[Item], mut need: Need) -> Res
     if let Some(layout) = state.extend().or_else(|| state.append()).or_else(|| state.insert()) {
         return Ok(Some(layout));
     }
-    state.append_evict()
+    let layout = state.append_evict()?;
+    if layout.is_some() || state.moves.is_empty() {
+        return Ok(layout);
+    }
+    // What the last rung wants to send away may have a place already: it starts afresh.
+    State { need: asked, taken: None, moves: Vec::new(), ..state }.append_evict()
 }
 
 /// The item that is the dynamic section.
@@ -399,6 +405,9 @@ impl<'f> State<'f, '_> {
         let block = move_block(self.file, first_items, end, header.e_phentsize.into(), &room);
         let Some((block_moves, left)) = block else { return Ok(None) };
         let sent: HashSet<u64> = block_moves.iter().map(|step| step.item.offset).collect();
+        if self.moves.iter().any(|step| sent.contains(&step.item.offset)) {
+            return Ok(None);
+        }
         let mut remaining = self.items.to_vec();
         for item in &mut remaining {
             item.movable &= !sent.contains(&item.offset);

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use object::elf::{self, DynamicTag};
 
-use crate::edit::file::ElfFile;
+use crate::edit::file::{ElfFile, is_loader_name};
 use crate::error::{Code, Error};
 use crate::facts::Name;
 use crate::strings::Spent;
@@ -108,6 +108,9 @@ fn encoded_path<'a>(text: &'a [u8], field: &str) -> Result<&'a [u8], Error> {
 pub fn check_request(edit: &Edit) -> Result<Request<'_>, Error> {
     let one = |text: &'_ Name, field| encoded(text, field).map(drop);
     let soname = edit.soname.as_ref().map(|text| encoded(text, "soname")).transpose()?;
+    if let Some(name) = soname.filter(|name| is_loader_name(name)) {
+        return Err(bad_edit(format_args!("soname {}: the name of a dynamic loader", show(name))));
+    }
     let runpath = edit.runpath.as_ref().map(|text| encoded_path(text, "runpath")).transpose()?;
     let rpath = edit.rpath.as_ref().map(|text| encoded_path(text, "rpath")).transpose()?;
     if runpath.is_some() && rpath.is_some() {
