@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fastwheel.deps.include import Include
     from fastwheel.deps.objects import Edge, Graph
     from fastwheel.policy.tables import Policy
-    from fastwheel.survey import Survey, Unit
+    from fastwheel.survey import Survey
     from fastwheel.wheel.limits import Limits
     from fastwheel.wheel.wheel import Wheel
 
@@ -154,16 +154,16 @@ def _candidates(wheel: Wheel, arch: Arch, libc: Libc, plat: str, notes: list[str
         wanted = [
             policy for policy in known if version is not None and policy.base == "musllinux_{}_{}".format(*version)
         ]
-    if not wanted:
+    if not wanted and known[-2].name not in wheel.filename.platform_tags:
         notes.append(f"the version of musl cannot be told from the wheel: taking the newest known, {known[-2].base}")
     return (wanted[0] if wanted else known[-2], linux)
 
 
 def _not_a_platform_wheel(wheel: Wheel, found: Survey) -> FastwheelError:
-    if found.ignored:
-        what = ", ".join(f"{escape(name)} ({reason})" for name, reason in found.ignored)
+    if wheel.filename.platform_tags != ("any",):
+        others = ", ".join(f"{escape(name)} ({reason})" for name, reason in found.ignored)
         return FastwheelError(
-            f"{escape(wheel.path.name)} holds no ELF file for its platform, only {what}",
+            f"{escape(wheel.path.name)} holds no ELF file for its platform" + (others and f", only {others}"),
             code="FW609",
             hint="give the wheel the tag of the machine that its libraries were built for",
         )
@@ -299,13 +299,13 @@ class _Audit:
         graft = self._graft_policy(findings)
         grafted = {key for _, keys in by_allowlist.values() for key in keys}
         machine = self._machine_policy((*units, *sorted(grafted)), top, linux) if self.options.isa_check else top
-        ucs2 = any(unit.python == 2 and _has_ucs2(unit) for unit in self.found.units)
-        pyfpe = any(unit.python and _has_pyfpe(unit) for unit in self.found.units)
+        ucs2 = self.found.ucs2
+        pyfpe = any(unit.python and unit.uses_pyfpe for unit in self.found.units)
         python = linux if ucs2 or pyfpe else top
         overall = min((symbols, without[0], clean[0], machine, python), key=lambda policy: policy.priority)
         unused = tuple(p for p in self.options.exclude if p not in self.excludes_used)
         self.notes += [f"--exclude {escape(pattern)} matched no library" for pattern in unused]
-        stack = tuple(u.path for u in self.found.units if _asks_for_executable_stack(u))
+        stack = tuple(u.path for u in self.found.units if u.asks_for_executable_stack)
         self.notes += [f"{escape(path)} asks for an executable stack: glibc 2.41 refuses to load it" for path in stack]
         return Verdict(
             wheel=self.name,
@@ -393,16 +393,3 @@ class _Audit:
 
 def _frozen(mapping: Mapping[str, Iterable[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple((name, tuple(sorted(values))) for name, values in sorted(mapping.items()))
-
-
-def _has_ucs2(unit: Unit) -> bool:
-    return any("PyUnicodeUCS2_" in name for name in unit.facts.undefined)
-
-
-def _has_pyfpe(unit: Unit) -> bool:
-    return not {"PyFPE_jbuf", "PyFPE_dummy", "PyFPE_counter"}.isdisjoint(unit.facts.undefined)
-
-
-def _asks_for_executable_stack(unit: Unit) -> bool:
-    """PT_GNU_STACK with PF_X; a dynamic file without PT_GNU_STACK leaves it to the kernel's default."""
-    return unit.facts.stack_flags is not None and bool(unit.facts.stack_flags & 1)

@@ -132,11 +132,13 @@ class Binder:
         folder: str,
         scripts: str,
         force_rpath: bool,
+        keep_libpython: bool,
     ) -> None:
         self.graph = graph
         self.folder = folder
         self.scripts = scripts
         self.force_rpath = force_rpath
+        self.keep_libpython = keep_libpython
         self.notes: list[str] = []
         self._digests = digests
         self._sources: list[tuple[str, str, str, str]] = []  # real path, name asked for, member, asker
@@ -265,7 +267,7 @@ class Binder:
     def _libpython(self, key: str, facts: Facts) -> tuple[str, ...]:
         """The DT_NEEDED entries to drop: the interpreter brings libpython; an executable has to bring it itself."""
         names = tuple(dict.fromkeys(name for name in facts.needed if is_libpython(name)))
-        if not names:
+        if not names or self.keep_libpython:
             return ()
         if facts.interpreter is not None:
             self.notes.append(

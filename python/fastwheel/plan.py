@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from fastwheel.bind import Binder, Graft, Patch, Shim
 from fastwheel.errors import FastwheelError, escape
+from fastwheel.policy.arch import Libc
 from fastwheel.policy.match import is_libpython
 from fastwheel.verdict import bears
 
@@ -217,6 +218,8 @@ def make_plan(
         folder=folder,
         scripts=f"{project}.scripts",
         force_rpath=options.force_rpath,
+        # Android's linker has no global scope: modules are linked to libpython there (PEP 738).
+        keep_libpython=policy.libc is Libc.ANDROID,
     )
     grafts = binder.grafts()
     patches, shims = binder.patches(verdict.survey.units, touch_all=options.strip)

@@ -44,6 +44,16 @@ class Unit:
     facts: Facts
     python: int
 
+    @property
+    def uses_pyfpe(self) -> bool:
+        """Whether it wants symbols that only a Python configured `--with-fpectl` has (PEP 513)."""
+        return not {"PyFPE_jbuf", "PyFPE_dummy", "PyFPE_counter"}.isdisjoint(self.facts.undefined)
+
+    @property
+    def asks_for_executable_stack(self) -> bool:
+        """PT_GNU_STACK with PF_X; without PT_GNU_STACK it is the kernel's default that counts."""
+        return self.facts.stack_flags is not None and bool(self.facts.stack_flags & 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Survey:
@@ -56,6 +66,7 @@ class Survey:
         libc: the C library; None when nothing tells it.
         digests: SHA-256 of every member, by name; empty unless asked for.
         notes: what the user should know.
+        ucs2: an extension of Python 2 needs a narrow-unicode build, and the wheel's ABI tag does not say so.
     """
 
     units: tuple[Unit, ...]
@@ -64,6 +75,7 @@ class Survey:
     libc: Libc | None
     digests: Mapping[str, bytes]
     notes: tuple[str, ...]
+    ucs2: bool
 
 
 def survey(
@@ -154,7 +166,14 @@ def _sort_out(
             path = f"../{scheme}/{path}"
         units.append(Unit(member.name, path, scheme, facts, _python_module(member.name, facts)))
     notes += [f"ignoring {escape(name)}: {reason}" for name, reason in ignored]
-    return Survey(tuple(units), tuple(ignored), arch, libc, digests, tuple(notes))
+    return Survey(tuple(units), tuple(ignored), arch, libc, digests, tuple(notes), _needs_narrow_python(wheel, units))
+
+
+def _needs_narrow_python(wheel: Wheel, units: Sequence[Unit]) -> bool:
+    """PEP 513 forbids such extensions; the ABI tag `cp27m` (not `cp27mu`) keeps other Pythons from installing them."""
+    if set(wheel.filename.abi_tags) <= {"cp26m", "cp27m"}:
+        return False
+    return any(unit.python == 2 and any("PyUnicodeUCS2_" in name for name in unit.facts.undefined) for unit in units)
 
 
 def _python_module(name: str, facts: Facts) -> int:

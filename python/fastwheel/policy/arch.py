@@ -292,4 +292,10 @@ def _libc_signs(facts: Facts) -> Iterable[Libc]:
 
 
 def _asks(facts: Facts, prefix: str) -> bool:
-    return any(v.name.startswith(prefix) for need in facts.version_needs for v in need.versions)
+    """Whether versions of that prefix are needed; libgcc_s has a GLIBC_2.0 of its own, on musl as well."""
+    return any(
+        version.name.startswith(prefix)
+        for need in facts.version_needs
+        if not need.file.startswith("libgcc_s")
+        for version in need.versions
+    )
