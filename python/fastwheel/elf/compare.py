@@ -15,6 +15,7 @@ from fastwheel.elf.section import (
     SHT_GNU_VERNEED,
     SHT_GNU_VERSYM,
     SHT_NOBITS,
+    SHT_NULL,
     SHT_STRTAB,
     SHT_SYMTAB,
     section_name,
@@ -292,6 +293,9 @@ def check_sections(old: Image, new: Image, wanted: Wanted, layout: Layout) -> Fa
             padding = section_name(old.data, old.header, old.sections, left) == b".relro_padding"
             if left.type != SHT_NOBITS or not padding or right.address + right.size != left.address + left.size:
                 return "V7", f"section {index} moved"
+        elif left.type == SHT_NULL:
+            if right != left:
+                return "V7", f"section {index} of type SHT_NULL differs"
         elif right.offset not in _mapped(layout, left.offset) and left.offset <= len(old.data):
             return "V7", f"sh_offset of section {index} differs"
         loaded = left.flags & SHF_ALLOC and left.in_file and _in_load(old, left.offset, left.address, left.size)

@@ -128,6 +128,7 @@ def _load_of(image: Image, address: int) -> int:
 
 def _climb(image: Image, load: int, items: Sequence[Item], tail: int, dynamic: int) -> Layout | None:
     moves: list[Move] = []
+    asked = _Need(tail, dynamic)
     rung = IN_PLACE
     # .dynamic first, into slack
     taken: Room | None = None
@@ -152,6 +153,9 @@ def _climb(image: Image, load: int, items: Sequence[Item], tail: int, dynamic: i
         layout = attempt(image, load, items, need, taken, moves)
         if layout is not None:
             return layout
+    if moves:
+        # what the last rung wants to send away may have a place already: it starts afresh
+        return _append_evict(image, load, items, asked, None, [])
     return None
 
 
@@ -412,6 +416,8 @@ def _append_evict(
         return None
     block_moves, left = block
     sent = {move.item.offset for move in block_moves}
+    if any(move.item.offset in sent for move in moves):
+        return None
     remaining = [
         Item(item.kind, item.section, item.order, item.offset, item.address, item.size, item.align, False)
         if item.offset in sent

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fastwheel.elf.dynamic import DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_VERNEED, DT_VERNEEDNUM, string_at
+from fastwheel.elf.image import LOADER_NAMES
 from fastwheel.errors import ElfError, escape
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ def check_request(edit: Edit) -> Request:
         ElfError: FW403 an empty or impossible string, or wishes that contradict each other.
     """
     soname = None if edit.soname is None else _encode(edit.soname, "soname")
+    if soname is not None and soname.startswith(LOADER_NAMES):
+        raise ElfError("FW403", f"soname {_show(soname)}: the name of a dynamic loader")
     runpath = None if edit.runpath is None else _encode_path(edit.runpath, "runpath")
     rpath = None if edit.rpath is None else _encode_path(edit.rpath, "rpath")
     if runpath is not None and rpath is not None:
@@ -217,8 +220,8 @@ def _want_search(image: Image, request: Request, entries: Sequence[Entry]) -> li
 def _want_needed(image: Image, request: Request, entries: Sequence[Entry]) -> list[Entry]:
     """DT_NEEDED: renamed in place, merged if that made two equal, removed, then added behind the last."""
     result: list[Entry] = []
-    # each name that stands so far, and whether a renaming made it
-    seen: list[tuple[bytes, bool]] = []
+    # each name that stands so far, and whether a renaming made one of those
+    seen: dict[bytes, bool] = {}
     position = -1
     for entry in entries:
         if entry.tag != DT_NEEDED:
@@ -228,20 +231,17 @@ def _want_needed(image: Image, request: Request, entries: Sequence[Entry]) -> li
         name = _renamed(request, old)
         if name in request.remove:
             continue
-        merged = False
-        for other, made in seen:
-            if other == name and (made or name != old):
-                merged = True
-        if merged:
+        made = name != old
+        if name in seen and (seen[name] or made):
             continue
-        seen.append((name, name != old))
+        seen.setdefault(name, made)
         position = len(result)
         result.append(_set(image, entry, DT_NEEDED, name))
-    names = [name for name, _ in seen]
+    names = set(seen)
     for name in request.add:
         if name in names:
             continue
-        names.append(name)
+        names.add(name)
         position = len(result) if position < 0 else position + 1
         result.insert(position, Entry(DT_NEEDED, 0, name, -1))
     return result

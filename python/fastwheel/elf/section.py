@@ -120,7 +120,7 @@ def read_sections(data: bytes | memoryview, header: Header) -> tuple[Section, ..
     for number, fields in enumerate(struct.iter_unpack(form, data[header.shoff : header.shoff + count * size])):
         section = Section(*fields)
         outside = section.offset > len(data) or section.size > len(data) - section.offset
-        if section.in_file and number > 0 and outside:
+        if section.in_file and outside:
             raise ElfError("FW308", f"section {number}: sh_offset + sh_size is behind the end of the file")
         if section.size > ((1 << header.bits) - 1) - section.address:
             raise ElfError("FW308", f"section {number}: sh_addr + sh_size overflows")
