@@ -289,5 +289,5 @@ def check_spent(strings: StringTable, spent: int) -> None:
         ElfError: FW305.
 
     """
-    if spent > 16 * len(strings.content) + 65536:
+    if spent > 4 * len(strings.content) + 65536:
         raise ElfError("FW305", "the strings in use are far longer together than DT_STRSZ")
