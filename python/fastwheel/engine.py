@@ -195,7 +195,7 @@ def scan(fd: int, spans: Sequence[Span], *, digest: bool = False, jobs: int = 0)
 
         return [
             Scanned(None if facts is None else _facts(facts), error, fault, sha256)
-            for facts, error, fault, sha256 in _core.scan(fd, spans, digest, jobs)
+            for facts, error, fault, sha256 in _core.scan(fd, spans, digest, max(jobs, 0))
         ]
     except (OSError, MemoryError) as error:
         raise _cannot_read("the archive", error) from error
@@ -209,7 +209,7 @@ def sha256_many(buffers: Sequence[Buffer], *, jobs: int = 0) -> list[bytes]:
         return pure(buffers, jobs)
     from fastwheel import _core
 
-    return _core.sha256_many(buffers, jobs)
+    return _core.sha256_many(buffers, max(jobs, 0))
 
 
 def deflate_many(buffers: Sequence[Buffer], level: int, *, jobs: int = 0) -> list[bytes]:
@@ -233,7 +233,7 @@ def deflate_many(buffers: Sequence[Buffer], level: int, *, jobs: int = 0) -> lis
         return pure(buffers, level, jobs)
     from fastwheel import _core
 
-    return _core.deflate_many(buffers, level, jobs)
+    return _core.deflate_many(buffers, level, max(jobs, 0))
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zipfile
 import zlib
@@ -190,14 +191,15 @@ def image() -> type[Image]:
 def system_libraries() -> list[Path]:
     """Real libraries of this system, of every linker and machine that is installed, up to 1 MB each."""
     found = {}
-    for folder in ("/usr/lib", "/lib", "/usr/lib64"):
-        for path in sorted(Path(folder).rglob("*.so*")):
-            real = path.resolve()
-            if real in found or not real.is_file() or not 1000 < real.stat().st_size < 1_000_000:
-                continue
-            with real.open("rb") as file:
-                if file.read(4) == b"\x7fELF":
-                    found[real] = None
+    for top in ("/usr/lib", "/lib", "/usr/lib64"):
+        for folder, _, names in sorted(os.walk(top)):
+            for path in (Path(folder, name) for name in sorted(names) if ".so" in name):
+                real = path.resolve()
+                if real in found or not real.is_file() or not 1000 < real.stat().st_size < 1_000_000:
+                    continue
+                with real.open("rb") as file:
+                    if file.read(4) == b"\x7fELF":
+                        found[real] = None
     libraries = list(found)
     assert len(libraries) >= 20, "a Linux system has more libraries than that"
     return libraries[:: max(1, len(libraries) // 300)]
