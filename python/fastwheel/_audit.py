@@ -160,17 +160,20 @@ def _candidates(wheel: Wheel, arch: Arch, libc: Libc, plat: str, notes: list[str
 
 
 def _not_a_platform_wheel(wheel: Wheel, found: Survey) -> FastwheelError:
-    if wheel.filename.platform_tags != ("any",):
-        others = ", ".join(f"{escape(name)} ({reason})" for name, reason in found.ignored)
+    """The beginnings of the texts are those that scripts look for."""
+    if wheel.filename.platform_tags == ("any",):
         return FastwheelError(
-            f"{escape(wheel.path.name)} holds no ELF file for its platform" + (others and f", only {others}"),
-            code="FW609",
-            hint="give the wheel the tag of the machine that its libraries were built for",
+            "This does not look like a platform wheel, no ELF executable or shared library found in"
+            f" {escape(wheel.path.name)}",
+            code="FW600",
+            hint="a pure Python wheel needs no repair; --allow-pure-python-wheel makes that a success",
         )
+    others = ", ".join(f"{escape(name)} ({reason})" for name, reason in found.ignored)
     return FastwheelError(
-        f"{escape(wheel.path.name)} holds no ELF executable or shared library: it is not a platform wheel",
-        code="FW600",
-        hint="a pure Python wheel needs no repair; --allow-pure-python-wheel makes that a success",
+        "Invalid binary wheel: no ELF executable or shared library for its platform found in"
+        f" {escape(wheel.path.name)}" + (others and f", only {others}"),
+        code="FW609",
+        hint="give the wheel the tag of the machine that its libraries were built for",
     )
 
 

@@ -153,7 +153,7 @@ def repair(
             return job.run()
         except FastwheelError as error:
             if error.code == "FW600" and allow_pure:
-                return job.copy_pure()
+                return job.copy_pure(error.message)
             raise
 
 
@@ -209,14 +209,15 @@ class _Job:
         size = target.stat().st_size
         return Repaired(self.source, target, plan, verdict, rewritten, self.size, size, (*notes, *self.late_notes))
 
-    def copy_pure(self) -> Repaired:
+    def copy_pure(self, reason: str) -> Repaired:
         """Copy the wheel as it is."""
         target = None
         if not self.dry_run:
             _make_folder(self.folder)
             target = self.folder / self.source.name
             copy_wheel(self.wheel.archive, target)
-        return Repaired(self.source, target, None, None, False, self.size, self.size, self.wheel.warnings)
+        notes = (*self.wheel.warnings, reason)
+        return Repaired(self.source, target, None, None, False, self.size, self.size, notes)
 
     def _check_record(self, verdict: Verdict) -> tuple[str, ...]:
         """Refuse content that contradicts its hash in RECORD; what RECORD merely lacks is mended by writing it anew."""
@@ -248,14 +249,16 @@ class _Job:
         )
 
     def _hidden_needs(self, verdict: Verdict, plan: Plan) -> tuple[str, ...]:
-        """What the grafts may want at run time beyond what is grafted."""
+        """What the grafts may want at run time besides, and which of them are choices of this machine."""
+        from fastwheel.deps.alternatives import choice_of
         from fastwheel.deps.hidden import hidden_needs
 
         sources = [*(graft.source for graft in plan.grafts), *(source for source, _ in plan.extras)]
         folders = {os.path.dirname(source) for source in sources}  # of included plugins
         present = {graft.soname for graft in plan.grafts} | {graft.name for graft in plan.grafts}
         present |= {name.rpartition("/")[2] for name in self.wheel.archive.names}
-        notes = []
+        choices = (choice_of(verdict.graph.objects[graft.source].path) for graft in plan.grafts)
+        notes = [choice for choice in choices if choice is not None]
         for graft in plan.grafts:
             needs = hidden_needs(
                 _read(graft.source),

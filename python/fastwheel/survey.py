@@ -147,7 +147,7 @@ def _sort_out(
     for member, facts in found:
         machine = arch_of(facts)
         if machine is None:
-            ignored.append((member.name, machine_name(facts)))
+            ignored.append((member.name, f"unknown architecture, {machine_name(facts)}"))
             continue
         if arch is None:
             arch = machine

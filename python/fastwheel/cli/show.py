@@ -61,6 +61,7 @@ def show(
             said |= {"pure": True} if pure else {"error": error.message, "code": error.code}
             click.echo(json.dumps(said, indent=4))
         if pure:
+            note(error.message)
             return 0
         raise
     for text in verdict.notes:

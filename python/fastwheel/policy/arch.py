@@ -208,17 +208,19 @@ def arch_from_tags(platforms: Iterable[str]) -> Arch | None:
     >>> arch_from_tags(["manylinux_2_17_x86_64", "linux_x86_64"])
     <Arch.X86_64: 'x86_64'>
     """
-    found: set[Arch | None] = set()
-    for tag in platforms:
-        match = _TAG.fullmatch(tag)
-        name = match["arch"] if match else ""
-        if name.startswith("x86_64_v"):
-            name = "x86_64"
-        arch = _FROM_ANDROID.get(name)
-        if arch is None and name in Arch._value2member_map_:
-            arch = Arch(name)
-        found.add(arch)
+    found = {_arch_from_tag(tag) for tag in platforms}
     return found.pop() if len(found) == 1 else None
+
+
+def _arch_from_tag(tag: str) -> Arch | None:
+    match = _TAG.fullmatch(tag)
+    name = match["arch"] if match else ""
+    if name.startswith("x86_64_v"):
+        return Arch.X86_64
+    if name in _FROM_ANDROID:
+        return _FROM_ANDROID[name]
+    # Build systems put more into the tag, as in linux_mydistro_x86_64: the end counts.
+    return next((arch for arch in Arch if f"_{name}".endswith(f"_{arch.value}")), None)
 
 
 def libc_from_tags(platforms: Iterable[str]) -> Libc | None:

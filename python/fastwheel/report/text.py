@@ -30,12 +30,16 @@ def show_text(verdict: Verdict, *, verbose: bool = False) -> str:
     parts = [f'{escape(verdict.wheel)} is consistent with the following platform tag: "{verdict.overall.name}".']
     if verdict.pyfpe:
         parts.append(
-            "It uses PyFPE_jbuf, which few builds of Python have: no manylinux or musllinux tag allows that (PEP 513)."
+            "This wheel uses the PyFPE_jbuf function, which few builds of Python have:"
+            " no manylinux or musllinux tag allows that (PEP 513)."
         )
     if verdict.ucs2:
         parts.append("It was compiled for a narrow-unicode (UCS2) Python: no manylinux tag allows that.")
     if verdict.machine.priority == 0:
         parts.append("It needs instruction sets beyond the baseline of its architecture.")
+    if verdict.executable_stack:
+        files = ", ".join(map(escape, verdict.executable_stack))
+        parts.append(f"It asks for an executable stack, which glibc 2.41 and hardened systems refuse: {files}.")
     parts.append(_external_libraries(verdict))
     parts.append(_versions(verdict))
     if verdict.symbols.priority < verdict.findings[0].policy.priority:
@@ -92,7 +96,7 @@ def _obstacles(finding: Findings) -> Iterable[str]:
     if finding.references:
         yield "  libraries: " + ", ".join(sorted({escape(r.soname) for r in finding.references}))
     for library, symbols in finding.blacklisted:
-        yield f"  black-listed symbols of {escape(library)}: {', '.join(map(escape, symbols))}"
+        yield f"  black-listed symbol dependencies on {escape(library)}: {', '.join(map(escape, symbols))}"
     if finding.too_recent:
         yield "  too recent versions: " + ", ".join(f"{escape(v)} of {escape(n)}" for n, v in finding.too_recent)
 
