@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from fastwheel.elf.facts import read
-from fastwheel.engine import Buffer, Scanned, Span
 from fastwheel.errors import ElfError
+from fastwheel.spans import Buffer, Scanned, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -15,10 +15,11 @@ import os
 import stat
 from functools import cache
 from itertools import starmap
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from fastwheel.elf.model import Facts, Segment, Symbol, Version, VersionDefinition, VersionNeed
-from fastwheel.errors import ElfError, FastwheelError, escape
+from fastwheel.errors import FastwheelError, escape
+from fastwheel.spans import Buffer, Scanned, Span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,45 +41,8 @@ __all__ = [
     "symbols",
 ]
 
-Buffer: TypeAlias = bytes | bytearray | memoryview
-
 #: The environment variable that chooses the engine.
 VARIABLE: Final = "FASTWHEEL_ENGINE"
-
-
-class Span(NamedTuple):
-    """Where a member's data lie in a zip archive, and what its central directory says of them.
-
-    Attributes:
-        offset: of the first compressed byte in the file.
-        compressed_size: in bytes.
-        size: of the content in bytes.
-        crc: CRC-32 of the content.
-        method: 0 stored, 8 deflated.
-    """
-
-    offset: int
-    compressed_size: int
-    size: int
-    crc: int
-    method: int
-
-
-class Scanned(NamedTuple):
-    """What `scan` found of one member.
-
-    Attributes:
-        facts: of an ELF file that can be read, else None.
-        error: of an ELF file that cannot, else None.
-        fault: how the content contradicts the central directory: "inflate" (no deflate stream that fills the compressed
-            bytes exactly), "size" or "crc"; else None. There is nothing else then.
-        sha256: of the content, 32 bytes, where asked for.
-    """
-
-    facts: Facts | None = None
-    error: ElfError | None = None
-    fault: str | None = None
-    sha256: bytes | None = None
 
 
 def name() -> str:
