@@ -4,8 +4,8 @@
     tests/e2e/clean_root.py VENV [PYTHON-ARGUMENT...]
 
 The program sees an empty root folder (a mount namespace made by bubblewrap) that holds nothing but
-- the C library of this machine, and those libraries of the manylinux allowlist that are installed here, with what
-  these need themselves;
+- the C library of this machine with its character sets (gconv), and those libraries of the manylinux allowlist that
+  are installed here, with what these need themselves;
 - the interpreter, its standard library and what the interpreter's own executable is linked to;
 - the virtual environment.
 So an extension module finds a library in its wheel, or on the allowlist, or not at all. Modules of the standard
@@ -93,6 +93,7 @@ def command(venv: Path, arguments: list[str]) -> list[str]:
     binds = {facts["executable"], *facts["folders"], str(venv), *links(python)}
     binds = {path for path in binds if path == str(venv) or not Path(path).is_relative_to(venv)}
     binds.update(own.values())  # libpython is found beside the interpreter, not in the folder of libc
+    binds.update(str(path) for path in [folder.resolve() / "gconv"] if path.is_dir())
     bwrap = shutil.which("bwrap")
     if bwrap is None:
         sys.exit("clean_root: bwrap is not installed (Debian's package: bubblewrap)")

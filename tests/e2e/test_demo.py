@@ -31,7 +31,8 @@ def test_the_demo_ends_with_the_number(demo: Callable[..., subprocess.CompletedP
     assert any("libopenblas.so.0: cannot open shared object file" in line for line in lines)
     (wheel,) = (tmp_path / "demo" / "wheelhouse").iterdir()
     assert "manylinux" in wheel.name
-    assert sum(f"example_pkg.libs/lib{stem}" in line for line in lines for stem in ("openblas", "gfortran", "quadmath"))
+    for stem in ("openblas", "gfortran"):
+        assert any(line.startswith(f"example_pkg.libs/lib{stem}") for line in lines)
 
 
 def test_the_demo_notices_a_repair_that_does_nothing(
