@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from conftest import Toolbox
+    from toolbox import Toolbox
 
 # What stands for a platform without a binary wheel: the extension module cannot be imported at all.
 BARRED = "import sys; sys.modules['fastwheel._core'] = None; from fastwheel.cli import main; main()"

@@ -13,7 +13,7 @@ from fastwheel.errors import CODES
 from fastwheel.wheel.wheel import Wheel
 
 if TYPE_CHECKING:
-    from conftest import Toolbox
+    from toolbox import Toolbox
 
 CASES = 150
 

@@ -16,7 +16,7 @@ import fastwheel
 from fastwheel import engine
 
 if TYPE_CHECKING:
-    from conftest import Toolbox
+    from toolbox import Toolbox
 
 Contents = Callable[[Path], dict[str, bytes]]
 
