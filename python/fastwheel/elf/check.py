@@ -28,7 +28,7 @@ from fastwheel.elf.items import POINTERS
 from fastwheel.elf.request import check_request, want
 from fastwheel.elf.section import SHT_DYNSYM, SHT_GNU_VERNEED, SHT_GNU_VERSYM, SHT_STRTAB
 from fastwheel.elf.segment import PF_W, file_offset
-from fastwheel.elf.symbol import iter_symbols
+from fastwheel.elf.symbol import iter_symbols, symbol_size
 from fastwheel.elf.version import read_versym
 from fastwheel.errors import ElfError
 
@@ -60,7 +60,7 @@ def check(old: Image, wanted: Wanted, entries: Sequence[Entry], layout: Layout, 
     request = check_request(edit)
     _check_header(old, new, layout)
     _check_request(new, request)
-    _check_dynamic(old, new, wanted, entries)
+    _check_dynamic(old, new, wanted, entries, layout)
     _check_versions(old, new, wanted)
     _check_symbols(old, new, layout)
     _check_tables(old, new)
@@ -129,10 +129,14 @@ def _check_request(new: Image, request: Request) -> None:
             _fail("V2", "a DT_NEEDED is missing")
 
 
-def _check_dynamic(old: Image, new: Image, wanted: Wanted, entries: Sequence[Entry]) -> None:
+def _check_dynamic(old: Image, new: Image, wanted: Wanted, entries: Sequence[Entry], layout: Layout) -> None:
     """V2, second half: the entries are the expected ones in order, with the same values."""
     if len(entries) != len(new.dynamic.entries):
         _fail("V2", "the number of dynamic entries differs")
+    strings = len(old.strings.content)
+    for move in layout.moves:
+        if move.item.kind == SHT_STRTAB and move.item.address == old.strings.address and move.item.size > 0:
+            strings = move.size
     for entry, (tag, value) in zip(entries, new.dynamic.entries, strict=True):
         if entry.tag != tag:
             _fail("V2", "the order of dynamic entries differs")
@@ -141,8 +145,8 @@ def _check_dynamic(old: Image, new: Image, wanted: Wanted, entries: Sequence[Ent
             if string_at(new.strings, value, "d_val") != text:
                 _fail("V2", f"the string of dynamic tag {tag:#x} differs")
         elif tag == DT_STRSZ:
-            if value < entry.value:
-                _fail("V2", "DT_STRSZ is smaller")
+            if value != strings:
+                _fail("V2", "DT_STRSZ differs")
         elif tag == DT_VERNEEDNUM:
             if value != wanted.need_kept.count(True):
                 _fail("V2", "DT_VERNEEDNUM differs")
@@ -198,6 +202,10 @@ def _check_symbols(old: Image, new: Image, layout: Layout) -> None:
         for before, after in zip(left, right, strict=True):
             if before != after and (before[:4] != after[:4] or before[5] != after[5] or before[3] not in moved):
                 _fail("V3", "a dynamic symbol differs")
+    size = symbol_size(old.header) if old.symbols.count > 0 else 0
+    at, now = old.symbols.offset, new.symbols.offset
+    if old.data[at : at + size] != new.data[now : now + size]:
+        _fail("V3", "the first dynamic symbol differs")
     # the names: no byte that changed in the old part of the string table belongs to one
     before_text, after_text = old.strings.content, new.strings.content
     changed = _differences(before_text, after_text[: len(before_text)])

@@ -133,14 +133,30 @@ def check_bytes(old: Image, new: Image, layout: Layout) -> Fault | None:
         for low, high in _gaps(fresh, start, end):
             if not is_zero(new.data, low, high):
                 return "V9", f"padding at {low:#x} is not zero"
+    # the program-header table may have grown into what was sent away for it
+    table = (new.header.phoff, new.header.phoff + new.header.phnum * new.header.phentsize)
+    filled = _merged([*fresh, table])
     for move in layout.moves:
+        at = move.item.offset
+        left = at + (inserted if at >= point else 0)
+        for low, high in _gaps(filled, left, left + move.item.size):
+            if move.item.kind == SHT_DYNAMIC:
+                if new.data[low:high] != old.data[low - left + at : high - left + at]:
+                    return "V9", "the old dynamic section differs"
+            elif not is_zero(new.data, low, high):
+                return "V9", f"the place at {low:#x} that a table left is not zero"
         fault = _check_move(old, new, layout, move.item.kind, move.item.offset, move.item.size, move.offset)
         if fault is not None:
             return fault
-    if new.dynamic.offset != old.dynamic.offset + (inserted if old.dynamic.offset >= point else 0):
-        return None
     slots = max(len(old.dynamic.entries), len(new.dynamic.entries)) + 1
     width = old.header.bits // 4
+    moved = new.dynamic.offset != old.dynamic.offset + (inserted if old.dynamic.offset >= point else 0)
+    start = new.dynamic.offset
+    end = start + (new.segments[new.dynamic.segment].file_size if moved else slots * width)
+    if not is_zero(new.data, start + len(new.dynamic.entries) * width, end):
+        return "V9", "what follows the last dynamic entry is not zero"
+    if moved:
+        return None
     rest = old.segments[old.dynamic.segment].file_size - slots * width
     if rest > 0:
         before, after = old.dynamic.offset + slots * width, new.dynamic.offset + slots * width

@@ -135,6 +135,7 @@ def read_needs(
         skip = u32(data, header, position + 12)
         name = string_at(strings, name_offset, "vn_file")
         spent += len(name)
+        check_spent(strings, spent)
         end = position + 16
         aux: list[Aux] = []
         at = position
@@ -155,7 +156,6 @@ def read_needs(
             end = max(end, at + 16)
             step = u32(data, header, at + 12)
         needs.append(Need(position, name_offset, name, count, tuple(aux), end))
-        check_spent(strings, spent)
         if skip == 0:
             return tuple(needs)
         if skip < 16:

@@ -187,6 +187,13 @@ impl<'a> SymbolTable<'a> {
         self.table.map_or(&[][..], |table| table.slice(0, self.size()))
     }
 
+    /// The bytes of the entry `index`.
+    pub fn entry(&self, index: u64) -> Option<Image<'a>> {
+        let table = self.table.filter(|_| index < self.count)?;
+        let size = symbol_size(table.class);
+        table.window(index.checked_mul(size)?, size)
+    }
+
     /// Its size in bytes.
     pub fn size(&self) -> u64 {
         self.table.map_or(0, |table| self.count.saturating_mul(symbol_size(table.class)))
@@ -207,12 +214,8 @@ impl<'a> SymbolTable<'a> {
 
     /// Every symbol from index 1 on.
     pub fn iter(&self) -> impl Iterator<Item = Sym> + use<'a> {
-        let (table, count) = (self.table, self.count);
-        (1..count).map_while(move |index| {
-            let table = table?;
-            let size = symbol_size(table.class);
-            Sym::read(&table.window(index.checked_mul(size)?, size)?)
-        })
+        let table = *self;
+        (1..self.count).map_while(move |index| Sym::read(&table.entry(index)?))
     }
 }
 

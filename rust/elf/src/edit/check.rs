@@ -47,7 +47,7 @@ pub fn check(
     })?;
     check_header(old, &new, layout)?;
     check_request(&new, request)?;
-    check_dynamic(old, &new, wanted, entries)?;
+    check_dynamic(old, &new, wanted, entries, layout)?;
     check_versions(old, &new, wanted)?;
     check_symbols(old, &new, layout)?;
     check_tables(old, &new)?;
@@ -127,9 +127,14 @@ fn check_dynamic(
     new: &ElfFile<'_>,
     wanted: &Wanted<'_>,
     entries: &[Entry<'_>],
+    layout: &Layout,
 ) -> Result<(), Error> {
     let found = &new.dynamic.entries;
     ensure(entries.len() == found.len(), "V2", "the number of dynamic entries differs")?;
+    let table = layout.moves.iter().map(|step| (step.item, step.size)).rfind(|(item, _)| {
+        item.kind == elf::SHT_STRTAB && item.address == old.string_address && item.size > 0
+    });
+    let strings = table.map_or(old.strings.size(), |(_, size)| size);
     let kept = wanted.need_kept.iter().filter(|kept| **kept).count() as u64;
     for (entry, (tag, value)) in entries.iter().zip(found) {
         ensure(entry.tag == *tag, "V2", "the order of dynamic entries differs")?;
@@ -139,7 +144,7 @@ fn check_dynamic(
             let same = string_at(new, *value)? == text;
             ensure(same, "V2", format_args!("the string of dynamic tag {number:#x} differs"))?;
         } else if *tag == elf::DT_STRSZ {
-            ensure(*value >= entry.value, "V2", "DT_STRSZ is smaller")?;
+            ensure(*value == strings, "V2", "DT_STRSZ differs")?;
         } else if *tag == elf::DT_VERNEEDNUM {
             ensure(*value == kept, "V2", "DT_VERNEEDNUM differs")?;
         } else if !POINTERS.contains(tag) && *tag != DT_MIPS_RLD_MAP_REL {
@@ -208,6 +213,8 @@ fn check_symbols(old: &ElfFile<'_>, new: &ElfFile<'_>, layout: &Layout) -> Resul
     ensure(same, "V3", "the number of dynamic symbols differs")?;
     let moved = moved_sections(layout);
     ensure(same_tables(&old.symbols, &new.symbols, &moved), "V3", "a dynamic symbol differs")?;
+    let first = |table: &SymbolTable<'_>| table.entry(0).map(|entry| entry.data.to_vec());
+    ensure(first(&old.symbols) == first(&new.symbols), "V3", "the first dynamic symbol differs")?;
     // The names: no byte that changed in the old part of the string table belongs to one.
     let changed = changed_strings(old.strings.content(), new.strings.content());
     if changed.is_empty() {

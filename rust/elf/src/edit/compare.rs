@@ -107,19 +107,40 @@ pub fn check_bytes(old: &ElfFile<'_>, new: &ElfFile<'_>, layout: &Layout) -> Res
             ensure(new.bytes.is_zero(low, high), "V9", format_args!("padding at {low:#x} is not zero"))?;
         }
     }
+    // The program-header table may have grown into what was sent away for it.
+    let table = (new.header.e_phoff, new.header.program_headers_end());
+    let filled = merged([&fresh[..], &[table]].concat());
     for step in &layout.moves {
+        let at = step.item.offset;
+        let left = at.saturating_add(if at >= point { inserted } else { 0 });
+        for (low, high) in gaps(&filled, left, left.saturating_add(step.item.size)) {
+            if step.item.kind == elf::SHT_DYNAMIC {
+                let [first, second] = [low, high].map(|place| place.saturating_sub(left).saturating_add(at));
+                let same = new.bytes.slice(low, high) == old.bytes.slice(first, second);
+                ensure(same, "V9", "the old dynamic section differs")?;
+            } else {
+                let text = format_args!("the place at {low:#x} that a table left is not zero");
+                ensure(new.bytes.is_zero(low, high), "V9", text)?;
+            }
+        }
         check_move(old, new, layout, step)?;
     }
     check_dynamic_rest(old, new, if old.dynamic.offset >= point { inserted } else { 0 })
 }
 
-/// V9: behind the last slot that is written the dynamic section is the same, if it stays.
-fn check_dynamic_rest(old: &ElfFile<'_>, new: &ElfFile<'_>, moved: u64) -> Result<(), Error> {
-    if new.dynamic.offset != old.dynamic.offset.saturating_add(moved) {
+/// V9: behind the last entry there are zeros, and behind the slots that were in use the same as before, if it stays.
+fn check_dynamic_rest(old: &ElfFile<'_>, new: &ElfFile<'_>, shifted: u64) -> Result<(), Error> {
+    let (before, after) = (old.dynamic.entries.len() as u64, new.dynamic.entries.len() as u64);
+    let used = before.max(after).saturating_add(1).saturating_mul(old.entry_size());
+    let moved = new.dynamic.offset != old.dynamic.offset.saturating_add(shifted);
+    let new_size = new.segments.get(new.dynamic.segment).map_or(0, |segment| segment.p_filesz);
+    let start = new.dynamic.offset.saturating_add(after.saturating_mul(old.entry_size()));
+    let end = new.dynamic.offset.saturating_add(if moved { new_size } else { used });
+    let zero = new.bytes.is_zero(start, end);
+    ensure(zero, "V9", "what follows the last dynamic entry is not zero")?;
+    if moved {
         return Ok(());
     }
-    let entries = old.dynamic.entries.len().max(new.dynamic.entries.len()) as u64;
-    let used = entries.saturating_add(1).saturating_mul(old.entry_size());
     let size = old.segments.get(old.dynamic.segment).map_or(0, |segment| segment.p_filesz);
     let rest = |file: &ElfFile<'_>| {
         let start = file.dynamic.offset.saturating_add(used);
