@@ -150,7 +150,7 @@ class Binder:
         for reference in sources:
             if reference.path is not None and reference.path not in self._places:
                 name = graft_name(basename(reference.path), digests[reference.path])
-                self._add(reference.path, reference.soname, join(folder, name), reference.needed_by)
+                self._add(reference.path, basename(reference.soname), join(folder, name), reference.needed_by)
         self._loaded_by_name = any(item.folder is None and item.facts is not None for item in includes)
 
     def _add(self, source: str, soname: str, member: str, asker: str) -> None:

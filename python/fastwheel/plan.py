@@ -208,8 +208,9 @@ def make_plan(
     """
     policy, earned = choose_policy(verdict, options, path)
     folder = normpath(project + options.lib_sdir)
-    if folder.startswith(("/", "../")) or folder in (".", ".."):
-        raise FastwheelError(f"the folder for grafts, {escape(folder)}, is outside of the wheel", code="FW800")
+    top = folder.partition("/")[0]
+    if top in ("", ".", "..") or top.endswith((".dist-info", ".data")):
+        raise FastwheelError(f"the folder for grafts, {escape(folder)}, is outside of the package", code="FW800")
     binder = Binder(
         verdict.graph,
         sources_of(verdict, policy),

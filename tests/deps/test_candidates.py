@@ -155,12 +155,17 @@ def test_odd_names(tmp_path: Path, library, facts, name: str) -> None:
         assert text.isprintable()
 
 
-def test_an_absolute_needed_is_not_followed(tmp_path: Path, library, facts) -> None:
+def test_an_absolute_needed_is_followed(tmp_path: Path, library, facts) -> None:
+    """The linker records a library without DT_SONAME by the path that it was given."""
     path = str(library(tmp_path / "libfoo.so"))
-    graph = build_graph({"a.so": facts(path)}, Search(Libc.GLIBC, Arch.X86_64), opaque=lambda _: False)
-    (edge,) = graph.edges["a.so"]
-    assert edge.missing
-    assert edge.tried[-1] == "it is a path, and a library is only taken from the wheel or the search path"
+    members = {"a.so": facts(path, f"{tmp_path}/none.so", "sub/relative.so")}
+    graph = build_graph(members, Search(Libc.GLIBC, Arch.X86_64), opaque=lambda _: False)
+    found, none, relative = graph.edges["a.so"]
+    assert found.target == path
+    assert none.missing
+    assert none.tried[-1] == f"{tmp_path}/none.so: no such file"
+    assert relative.missing
+    assert relative.tried[-1] == "it is a path that begins nowhere in particular"
 
 
 def test_trace_of_what_cannot_be_read(tmp_path: Path) -> None:

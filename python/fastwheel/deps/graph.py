@@ -45,7 +45,8 @@ def build_graph(
       preferred to the system's copy by the wheel's own files, and serves as a last resort for the system's.
 
     Candidates that can't be used (other processors, linker scripts, folders, damaged files…) are passed over with
-    the reason in `Edge.tried`. A DT_NEEDED of a wheel's file with a `/` in it is found inside the wheel or not at all.
+    the reason in `Edge.tried`. A DT_NEEDED with a `/` in it (of a library without DT_SONAME) is followed if it is
+    absolute or begins with `$ORIGIN`.
 
     Args:
         members: the wheel's ELF files by install path, relative to site-packages; files of other schemes begin with

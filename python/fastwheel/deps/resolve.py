@@ -232,13 +232,11 @@ class Resolver:
         return None, ()
 
     def _by_path(self, item: Object, plan: Plan, name: str) -> _Answer:
-        """Resolve a DT_NEEDED that is a path: inside the wheel, or for a file of the machine by an absolute path."""
+        """Resolve a DT_NEEDED that is a path, as of libraries without DT_SONAME: inside the wheel or of the machine."""
         reasons: list[str] = []
         ours = item.origin == "wheel"
         for meaning in expand(name, origin_of(item), self._search.libc, self._search.arch) if name else ():
-            if ours:
-                if not meaning.startswith(MARK):
-                    continue
+            if ours and meaning.startswith(MARK):
                 candidate = normpath(f"./{meaning[1:]}")
                 member = self._objects.get(candidate)
                 reason = "not in the wheel" if member is None else mismatch(plan.abi, member.facts)
@@ -246,6 +244,8 @@ class Resolver:
                     return _Answer(candidate, Via.PATH)
                 reasons.append(f"{escape(candidate)}: {reason}")
                 continue
+            if ours and not meaning.startswith("/"):
+                continue  # relative to where the program is started
             path = meaning if has_origin(name) else self._search.root.host(meaning)
             found = self._search.files.probe(path, plan.abi) if meaning.startswith("/") else None
             if isinstance(found, SystemFile):
@@ -254,7 +254,7 @@ class Resolver:
         if not name:
             reasons.append("the name is empty")
         elif ours and not reasons:
-            reasons.append("it is a path, and a library is only taken from the wheel or the search path")
+            reasons.append("it is a path that begins nowhere in particular")
         return _Answer(None, Via.MISSING, "", tuple(reasons))
 
     # -- recording -----------------------------------------------------------------------------------------------------
