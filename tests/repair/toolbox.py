@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
+import sys
 import zipfile
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["Toolbox", "contents_of"]
+import fastwheel
 
+__all__ = ["Toolbox", "call", "contents_of", "extension", "installed", "repair"]
+
+PLAIN = "typedef struct o PyObject; {before}PyObject *PyInit_ext(void) {{ {body}return 0; }}"
 MODULE = """
 #define Py_LIMITED_API 0x03080000
 typedef struct _object PyObject;
@@ -67,15 +72,17 @@ class Toolbox:
         tag: str = "cp311-cp311-linux_x86_64",
         folder: Path | None = None,
         modes: Mapping[str, int] | None = None,
+        wheel_info: bytes | None = None,
     ) -> Path:
-        """Pack a wheel with a right RECORD."""
+        """Pack a wheel with a right RECORD; `wheel_info` is the text of WHEEL, if not the usual one."""
         info = f"{project}-1.0.dist-info"
         python, abi, platforms = tag.split("-")
         tags = "".join(f"Tag: {python}-{abi}-{platform}\n" for platform in platforms.split("."))
         contents = {
             **files,
             f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {project}\nVersion: 1.0\n".encode(),
-            f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\n{tags}".encode(),
+            f"{info}/WHEEL": wheel_info
+            or f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: false\n{tags}".encode(),
         }
         rows = []
         for name, content in contents.items():
@@ -98,3 +105,40 @@ def contents_of(path: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
         return {entry.filename: archive.read(entry) for entry in archive.infolist()}
+
+
+def extension(toolbox: Toolbox, *flags: str, before: str = "", body: str = "", name: str = "ext.so") -> bytes:
+    """An extension module `ext` with something in it."""
+    source = PLAIN.format(before=before, body=body)
+    return toolbox.compile(toolbox.folder / "modules" / name, source, *flags).read_bytes()
+
+
+def repair(wheel: Path, toolbox: Toolbox, **options: object) -> fastwheel.Repaired:
+    """Repair a wheel into the folder `out`, with the toolbox's libraries in reach."""
+    environ = {"LD_LIBRARY_PATH": str(toolbox.system)}
+    return fastwheel.repair(wheel, toolbox.folder / "out", environ=environ, **options)  # type: ignore[arg-type]
+
+
+def installed(wheel: Path, folder: Path) -> Path:
+    """Lay a wheel out as an installer does: `.data/platlib` joins site-packages."""
+    site = folder / "site-packages"
+    with zipfile.ZipFile(wheel) as archive:
+        for entry in archive.infolist():
+            parts = entry.filename.split("/")
+            if parts[0].endswith(".data"):
+                parts = parts[2:] if parts[1] == "platlib" else ["..", *parts[1:]]
+            target = site.joinpath(*parts)
+            if not entry.is_dir():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(archive.read(entry))
+                target.chmod(entry.external_attr >> 16 & 0o777)
+    return site
+
+
+def call(library: Path, function: str) -> int:
+    """Load a shared object as ctypes does, in a process without LD_LIBRARY_PATH, and call a function of it."""
+    program = f"import ctypes; print(ctypes.CDLL({str(library)!r}).{function}())"
+    environ = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
+    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
