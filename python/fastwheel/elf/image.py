@@ -55,7 +55,16 @@ from fastwheel.elf.section import (
     SHT_SYMTAB,
     read_sections,
 )
-from fastwheel.elf.segment import PT_INTERP, PT_LOAD, PT_NULL, load_at, loads, physical_address, read_segments
+from fastwheel.elf.segment import (
+    PT_INTERP,
+    PT_LOAD,
+    PT_NULL,
+    load_at,
+    loads,
+    physical_address,
+    read_interpreter,
+    read_segments,
+)
 from fastwheel.elf.symbol import gnu_hash, hash_counts, hash_word, read_symbol_table, symbol_size
 from fastwheel.elf.version import read_definitions, read_needs, versym_offset
 from fastwheel.errors import ElfError
@@ -172,6 +181,7 @@ def open_image(data: bytes) -> Image:
     if dynamic is None:
         raise ElfError("FW401", "no PT_DYNAMIC: a static program or not a linked file")
     _check_segments(len(data), header, segments)
+    read_interpreter(data, segments)
     _check_dynamic(header, segments, dynamic)
     strings = read_strings(data, segments, dynamic)
     if not strings.content:

@@ -13,7 +13,7 @@ use crate::error::{Code, Error};
 use crate::header::{FileHeader, identify};
 use crate::image::{Class, Image};
 use crate::section::{Section, read_sections};
-use crate::segment::{Segment, physical_addresses, read_segments};
+use crate::segment::{Segment, physical_addresses, read_interpreter, read_segments};
 use crate::strings::{Spent, StringTable};
 use crate::symbol::{SymbolTable, gnu_hash, hash_counts, hash_word, symbol_size};
 use crate::version::{Verdef, Verneed, read_definitions, read_needs, read_versym};
@@ -121,6 +121,7 @@ impl<'a> ElfFile<'a> {
             Error::new(Code::NotEditable, "no PT_DYNAMIC: a static program or not a linked file")
         })?;
         check_segments(&bytes, &segments)?;
+        read_interpreter(&bytes, &segments)?;
         check_dynamic(&bytes, &segments, &dynamic)?;
         let strings = dynamic.strings(&bytes)?;
         if strings.size() == 0 {
