@@ -253,8 +253,7 @@ class _Job:
         from fastwheel.deps.alternatives import choice_of
         from fastwheel.deps.hidden import hidden_needs
 
-        sources = [*(graft.source for graft in plan.grafts), *(source for source, _ in plan.extras)]
-        folders = {os.path.dirname(source) for source in sources}  # of included plugins
+        folders = {os.path.dirname(item.source) for item in verdict.includes}
         present = {graft.soname for graft in plan.grafts} | {graft.name for graft in plan.grafts}
         present |= {name.rpartition("/")[2] for name in self.wheel.archive.names}
         choices = (choice_of(verdict.graph.objects[graft.source].path) for graft in plan.grafts)
@@ -263,6 +262,7 @@ class _Job:
             needs = hidden_needs(
                 _read(graft.source),
                 verdict.graph.objects[graft.source].facts,
+                os.path.dirname(graft.source),
                 lambda name: name not in present and verdict.is_external(name, plan.policy),
             )
             notes += [need.message(graft.soname) for need in needs if os.path.realpath(need.text) not in folders]

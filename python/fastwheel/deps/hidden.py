@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from fastwheel.errors import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from fastwheel.elf.model import Facts
 
@@ -25,10 +25,13 @@ _LOADERS: Final = frozenset(
     ("dlopen", "dlmopen", "lt_dlopen", "lt_dlopenext", "lt_dlopenadvise", "g_module_open", "g_module_open_full")
 )
 #: The beginnings of paths that a build bakes in.
-_PREFIXES: Final = (b"/usr/", b"/etc/", b"/opt/", b"/lib/", b"/lib64/", b"/var/lib/", b"/home/", b"/root/")
-#: A path or path list as C strings hold it.
-_TEXT: Final = re.compile(rb"[!-~]{1,1024}\0")
-_LIBRARY: Final = re.compile(rb"(?<=\0)([A-Za-z0-9_+-][A-Za-z0-9_.+-]{1,80}\.so(?:\.[0-9]+)*)\0")
+_PREFIXES: Final = ("/usr/", "/etc/", "/opt/", "/lib/", "/lib64/", "/var/lib/", "/home/", "/root/")
+#: The longest C string that is looked at, bytes.
+_LONGEST: Final = 1024
+#: A path that begins with a variable of GNU's directory names.
+_TEMPLATE: Final = re.compile(r"\$\{(prefix|exec_prefix|libdir)\}/([!-z]+)\Z")
+_LOADER_FOLDERS: Final = frozenset(("/lib", "/usr/lib", "/lib64", "/usr/lib64"))
+_LIBRARY: Final = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]*\.so(?:\.[0-9]+)*\Z")
 _LIBRARY_FILE: Final = re.compile(r"\.so(\.[0-9]+)*\Z")
 #: Folders with data that a library may need to work at all; what lies elsewhere belongs to the user's system.
 _DATA: Final = ("/usr/share/", "/usr/local/share/", "/usr/lib/ssl", "/etc/ssl", "/etc/pki", "/usr/local/ssl", "/opt/")
@@ -37,6 +40,9 @@ _COMMON: Final = re.compile(
     r"/usr/(?:local/)?share/(?:locale|i18n|zoneinfo|man|doc|info|common-licenses|mime|icons|fonts|X11|terminfo|misc|"
     r"pixmaps|themes|applications)?(?:/|\Z)"
 )
+_PT_LOAD: Final = 1
+_PF_X: Final = 1
+_PF_W: Final = 2
 _MOST_STRINGS: Final = 4096
 _MOST_FILES: Final = 2000
 
@@ -70,46 +76,82 @@ def imports_dlopen(facts: Facts) -> bool:
     return not (_LOADERS.isdisjoint(facts.undefined) and _LOADERS.isdisjoint(facts.undefined_weak))
 
 
-def hidden_needs(content: bytes, facts: Facts, find: Callable[[str], bool]) -> tuple[HiddenNeed, ...]:
+def hidden_needs(content: bytes, facts: Facts, folder: str, find: Callable[[str], bool]) -> tuple[HiddenNeed, ...]:
     """Return what the library `content` may want at run time, sorted by kind and text.
 
     Args:
         content: the bytes of the file.
         facts: its facts; without an import of `dlopen` or its kin it cannot load plugins.
+        folder: where the file lies on this machine.
         find: whether a library of this name is found on this machine, and neither the wheel nor the target has it.
     """
     loads = imports_dlopen(facts)
     found: dict[tuple[str, str], HiddenNeed] = {}
-    for path in _paths(content):
+    ranges = _data_ranges(content, facts)
+    for path in (*_paths(content, ranges), *_templates(content, ranges, folder)):
         need = _at(path, loads=loads)
         if need is not None:
             found.setdefault((need.kind, need.text), need)
     if loads:
-        for match in _LIBRARY.finditer(content):
-            name = match[1].decode("ascii")
-            if name not in facts.needed and name != facts.soname and find(name):
-                found.setdefault(("library", name), HiddenNeed("library", name, 1))
+        for text in _strings(content, b".so", ranges):
+            if _LIBRARY.match(text) and text not in facts.needed and text != facts.soname and find(text):
+                found.setdefault(("library", text), HiddenNeed("library", text, 1))
     # A folder stands for what lies in it.
     folders = [text + "/" for kind, text in found if kind == "data"]
     return tuple(found[key] for key in sorted(found) if key[0] != "data" or not key[1].startswith(tuple(folders)))
 
 
-def _paths(content: bytes) -> Iterator[str]:
-    """The absolute paths that begin a C string or an entry of a path list, each once."""
+def _strings(content: bytes, part: bytes, ranges: Sequence[tuple[int, int]]) -> Iterator[str]:
+    """The printable C strings that hold `part`, each once; `part` may begin with the NUL before a string."""
     seen: set[str] = set()
-    for prefix in _PREFIXES:
-        at = content.find(prefix)
+    for low, high in ranges:
+        at = content.find(part, low, high)
         while at >= 0 and len(seen) < _MOST_STRINGS:
-            if at > 0 and content[at - 1] in b"\0:;=,":
-                match = _TEXT.match(content, at)
-                if match:
-                    text = match[0][:-1].decode("ascii")
-                    for entry in re.split("[:;,]", text):
-                        path = entry.partition("%")[0].rstrip("/") if "%" in entry else entry.rstrip("/")
-                        if entry.startswith("/") and path not in seen:
-                            seen.add(path)
-                            yield path
-            at = content.find(prefix, at + len(prefix))
+            start = content.rfind(b"\0", max(at - _LONGEST, low), at + 1) + 1
+            end = content.find(b"\0", at + 1, min(at + _LONGEST, high))
+            if end < 0:
+                end = at + len(part)
+            elif start > 0:
+                text = content[start:end].decode("latin-1")
+                if text not in seen and text.isascii() and text.isprintable():
+                    seen.add(text)
+                    yield text
+            at = content.find(part, end, high)
+
+
+def _data_ranges(content: bytes, facts: Facts) -> tuple[tuple[int, int], ...]:
+    """Where the strings of a file are: its segments without code, if linked with those apart, else the whole file."""
+    loads = [segment for segment in facts.segments if segment.type == _PT_LOAD]
+    if not any(not segment.flags & (_PF_X | _PF_W) for segment in loads):
+        return ((0, len(content)),)
+    return tuple((s.offset, s.offset + s.file_size) for s in loads if not s.flags & _PF_X)
+
+
+def _paths(content: bytes, ranges: Sequence[tuple[int, int]]) -> Iterator[str]:
+    """The absolute paths that C strings are or, as path lists, begin with, each once."""
+    seen: set[str] = set()
+    for text in _strings(content, b"\0/", ranges):
+        entries = re.split("[:;,]", text)
+        if not _LOADER_FOLDERS.isdisjoint(entries):
+            continue  # a search path for libraries, such as libltdl's
+        for entry in entries:
+            path = (entry.partition("%")[0] if "%" in entry else entry).rstrip("/")
+            if entry.startswith(_PREFIXES) and path not in seen:
+                seen.add(path)
+                yield path
+
+
+def _templates(content: bytes, ranges: Sequence[tuple[int, int]], folder: str) -> Iterator[str]:
+    """The paths that a library puts together from `${prefix}` and its kin, as OpenMPI and its relatives do."""
+    found = [match for text in _strings(content, b"\0${", ranges) if (match := _TEMPLATE.match(text))]
+    roots = [folder]
+    for match in found:
+        if match[1] != "libdir" and "lib" in match[2].split("/"):
+            roots += [f"/usr/{match[2]}", f"/usr/local/{match[2]}"]
+    for match in found:
+        if match[1] == "libdir":
+            for root in dict.fromkeys(roots):
+                yield f"{root}/{match[2]}"
 
 
 def _at(path: str, *, loads: bool) -> HiddenNeed | None:
