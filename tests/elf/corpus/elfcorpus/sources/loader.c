@@ -5,7 +5,8 @@
      exit N      the child left without an answer
      timeout     it took too long
    Options: -p PATH  load PATH first, with RTLD_GLOBAL (say libpython)
-            -c       call probe() and dlclose() too
+            -c       call probe() too
+            -u       call dlclose() too
             -t N     seconds for one file
             -m N     memory for one file, MiB */
 #define _GNU_SOURCE
@@ -26,7 +27,7 @@ static void limit(int what, rlim_t value)
     setrlimit(what, &r);
 }
 
-static void child(const char *path, int answer, int call, int seconds, long memory)
+static void child(const char *path, int answer, int call, int unload, int seconds, long memory)
 {
     char line[4096];
     int null = open("/dev/null", O_RDWR);
@@ -46,7 +47,7 @@ static void child(const char *path, int answer, int call, int seconds, long memo
         int (*probe)(void) = call ? (int (*)(void))dlsym(handle, "probe") : NULL;
         if (probe) snprintf(line, sizeof line, "ok %d", probe());
         else strcpy(line, "ok -");
-        if (call) dlclose(handle);
+        if (unload) dlclose(handle);
     }
     size_t length = strlen(line);
     ssize_t written = write(answer, line, length);
@@ -56,14 +57,15 @@ static void child(const char *path, int answer, int call, int seconds, long memo
 int main(int argc, char **argv)
 {
     static char path[8192];
-    int option, call = 0, seconds = 20;
+    int option, call = 0, unload = 0, seconds = 20;
     long memory = 0;
-    while ((option = getopt(argc, argv, "p:ct:m:")) != -1) {
+    while ((option = getopt(argc, argv, "p:cut:m:")) != -1) {
         if (option == 'p' && !dlopen(optarg, RTLD_NOW | RTLD_GLOBAL)) {
             fprintf(stderr, "%s\n", dlerror());
             return 1;
         }
         if (option == 'c') call = 1;
+        if (option == 'u') unload = 1;
         if (option == 't') seconds = atoi(optarg);
         if (option == 'm') memory = atol(optarg);
         if (option == '?') return 2;
@@ -80,7 +82,7 @@ int main(int argc, char **argv)
         if (pid == 0) {
             setpgid(0, 0);
             close(ends[0]);
-            child(path, ends[1], call, seconds, memory);
+            child(path, ends[1], call, unload, seconds, memory);
         }
         close(ends[1]);
         for (;;) {
