@@ -59,6 +59,7 @@ from fastwheel.elf.segment import (
     PT_INTERP,
     PT_LOAD,
     PT_NULL,
+    PT_PHDR,
     load_at,
     loads,
     physical_address,
@@ -251,6 +252,8 @@ def _check_segments(size: int, header: Header, segments: Sequence[Segment]) -> N
             raise ElfError("FW303", f"program header {index}: p_offset + p_filesz is behind the end of the file")
         if segment.memory_size > top - segment.address:
             raise ElfError("FW303", f"program header {index}: p_vaddr + p_memsz overflows")
+    if sum(segment.type == PT_PHDR for segment in segments) > 1:
+        raise ElfError("FW303", "two PT_PHDR")
     end = 0
     for index, segment in enumerate(segments):
         if segment.type != PT_LOAD:

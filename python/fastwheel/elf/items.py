@@ -299,6 +299,8 @@ def covered_ranges(image: Image) -> tuple[tuple[int, int], ...]:
 
 def is_block_item(image: Image, item: Item) -> bool:
     """Whether `item` may be sent away to make room for the program-header table: a note, the interpreter, a hash."""
+    if item.align > _LARGEST_ALIGN or item.align & (item.align - 1) != 0:
+        return False
     if item.kind == SHT_NOTE:
         return True
     if item.kind == SHT_PROGBITS:

@@ -4,7 +4,7 @@
 
 use std::ops::Deref;
 
-use object::elf::{self, DynamicTag, Machine, PT_INTERP, PT_LOAD, PT_NULL, SectionType};
+use object::elf::{self, DynamicTag, Machine, PT_INTERP, PT_LOAD, PT_NULL, PT_PHDR, SectionType};
 
 use crate::dynamic::{DT_MIPS_IVERSION, DT_USED, Dynamic};
 use crate::edit::items::{Covered, covered_ranges};
@@ -402,6 +402,9 @@ fn check_segments(bytes: &Image<'_>, segments: &[Segment]) -> Result<(), Error> 
         if segment.p_vaddr.checked_add(segment.p_memsz).is_none_or(|end| end > top) {
             return Err(fault("p_vaddr + p_memsz overflows"));
         }
+    }
+    if segments.iter().filter(|segment| segment.p_type == PT_PHDR).count() > 1 {
+        return Err(Error::new(Code::Segment, "two PT_PHDR"));
     }
     let mut end = 0;
     for (index, segment) in segments.iter().enumerate() {

@@ -326,6 +326,9 @@ impl Covered {
 
 /// Whether `item` may be sent away to make room for the program-header table: a note, the interpreter, a hash.
 pub fn is_block_item(file: &ElfFile<'_>, item: &Item) -> bool {
+    if item.align > LARGEST_ALIGN || !item.align.is_power_of_two() {
+        return false;
+    }
     match item.kind {
         elf::SHT_NOTE => true,
         elf::SHT_PROGBITS => file.segments.iter().any(|segment| {
