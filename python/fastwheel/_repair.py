@@ -87,6 +87,7 @@ def repair(
     lib_sdir: str = ".libs",
     level: int = 6,
     force_rpath: bool = False,
+    keep_rpath: bool = False,
     strip: bool = False,
     dry_run: bool = False,
     isa_check: bool = True,
@@ -115,6 +116,7 @@ def repair(
         lib_sdir: the folder of grafts is the project's name with this behind it.
         level: of deflate, 0 to 9.
         force_rpath: write DT_RPATH instead of DT_RUNPATH.
+        keep_rpath: keep search path entries that lead out of the installed tree.
         strip: drop symbol tables and debugging sections from grafts and from the wheel's own ELF files.
         dry_run: decide everything, write nothing.
         isa_check: whether instruction sets beyond the baseline count.
@@ -146,7 +148,7 @@ def repair(
         environ=environment,
         jobs=jobs,
     )
-    planning = PlanOptions(plat, only_plat, update_tags, lib_sdir, force_rpath, strip)
+    planning = PlanOptions(plat, only_plat, update_tags, lib_sdir, force_rpath, keep_rpath, strip)
     with Wheel.open(source, limits) as wheel:
         job = _Job(wheel, source, folder, options, planning, level, dry_run, environment)
         try:

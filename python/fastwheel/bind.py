@@ -132,12 +132,14 @@ class Binder:
         folder: str,
         scripts: str,
         force_rpath: bool,
+        keep_rpath: bool,
         keep_libpython: bool,
     ) -> None:
         self.graph = graph
         self.folder = folder
         self.scripts = scripts
         self.force_rpath = force_rpath
+        self.keep_rpath = keep_rpath
         self.keep_libpython = keep_libpython
         self.notes: list[str] = []
         self._digests = digests
@@ -243,7 +245,8 @@ class Binder:
         kept: list[str] = []
         if old is not None and not grafted:
             for entry in old.split(":"):
-                if inside(entry, here) is not None and entry not in kept:
+                stays = inside(entry, here) is not None or (self.keep_rpath and entry != "")
+                if stays and entry not in kept:
                     kept.append(entry)
         covered = {inside(entry, here) for entry in kept}
         for folder in folders:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from fastwheel.bind import Binder, Graft, Patch, Shim
 from fastwheel.errors import FastwheelError, escape
 from fastwheel.policy.arch import Libc
+from fastwheel.policy.arch import Libc
 from fastwheel.policy.match import is_libpython
 from fastwheel.verdict import bears
 
@@ -33,7 +34,8 @@ class PlanOptions:
         only_plat: do not add a better tag than `plat`, even where the wheel deserves it.
         update_tags: whether to change the file name and WHEEL at all.
         lib_sdir: what follows the project's name in the name of the folder of grafts.
-        force_rpath: write DT_RPATH instead of DT_RUNPATH.
+        force_rpath: write DT_RPATH instead of DT_RUNPATH; not on Android, whose loader ignores it.
+        keep_rpath: keep search path entries that lead out of the installed tree.
         strip: drop symbol tables and debugging sections from grafts and from the wheel's own ELF files.
     """
 
@@ -42,6 +44,7 @@ class PlanOptions:
     update_tags: bool = True
     lib_sdir: str = ".libs"
     force_rpath: bool = False
+    keep_rpath: bool = False
     strip: bool = False
 
 
@@ -218,7 +221,8 @@ def make_plan(
         digests,
         folder=folder,
         scripts=f"{project}.scripts",
-        force_rpath=options.force_rpath,
+        force_rpath=options.force_rpath and policy.libc is not Libc.ANDROID,
+        keep_rpath=options.keep_rpath,
         # Android's linker has no global scope: modules are linked to libpython there (PEP 738).
         keep_libpython=policy.libc is Libc.ANDROID,
     )

@@ -154,6 +154,10 @@ def test_build_folders_are_dropped_and_entries_inside_the_tree_kept(toolbox: Too
     done = _repair(wheel, toolbox)
     assert done.path is not None
     assert engine.read(contents(done.path)["pkg/ext.so"]).runpath == "$ORIGIN/sub:$ORIGIN/../pkg.libs"
+    done = _repair(wheel, toolbox, keep_rpath=True)
+    assert done.path is not None
+    kept = f"$ORIGIN/sub:{toolbox.system}:$ORIGIN/../../..:/opt/build:$ORIGIN/../pkg.libs"
+    assert engine.read(contents(done.path)["pkg/ext.so"]).runpath == kept
 
 
 def test_files_of_platlib_are_bound_in_install_layout(toolbox: Toolbox, contents: Contents) -> None:

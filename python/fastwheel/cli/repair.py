@@ -56,6 +56,7 @@ __all__ = ["repair"]
     help="How hard to compress what is new.",
 )
 @click.option("--force-rpath", is_flag=True, help="Write DT_RPATH instead of DT_RUNPATH.")
+@click.option("--keep-rpath", is_flag=True, help="Keep search path entries that lead out of the installed tree.")
 @click.option("--strip", is_flag=True, help="Drop symbol tables and debugging sections from all ELF files.")
 @click.option(
     "--patcher",
@@ -81,6 +82,7 @@ def repair(
     lib_sdir: str,
     level: int,
     force_rpath: bool,
+    keep_rpath: bool,
     strip: bool,
     patcher: str | None,
     dry_run: bool,
@@ -109,6 +111,7 @@ def repair(
             lib_sdir=lib_sdir,
             level=level,
             force_rpath=force_rpath,
+            keep_rpath=keep_rpath,
             strip=strip,
             dry_run=dry_run,
             isa_check=not disable_isa_ext_check,
