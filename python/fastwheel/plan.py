@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from fastwheel.bind import Binder, Graft, Patch, Shim
 from fastwheel.errors import FastwheelError, escape
 from fastwheel.policy.arch import Libc
-from fastwheel.policy.arch import Libc
 from fastwheel.policy.match import is_libpython
 from fastwheel.verdict import bears
 
