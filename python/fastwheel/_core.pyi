@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from fastwheel.elf.model import Edit
+from fastwheel._elf.model import Edit
 from fastwheel.engine import Buffer
 from fastwheel.errors import ElfError
 

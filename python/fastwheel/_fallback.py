@@ -13,14 +13,14 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from fastwheel.elf.facts import read
+from fastwheel._elf.facts import read
 from fastwheel.errors import ElfError
 from fastwheel.spans import Buffer, Scanned, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from fastwheel.elf.model import Facts
+    from fastwheel._elf.model import Facts
 
 __all__ = ["deflate_many", "read_fd", "scan", "sha256_many"]
 

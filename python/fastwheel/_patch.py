@@ -13,7 +13,7 @@ from fastwheel.wheel.archive import open_regular
 from fastwheel.wheel.output import write_atomically
 
 if TYPE_CHECKING:
-    from fastwheel.elf.model import Edit, Facts
+    from fastwheel._elf.model import Edit, Facts
 
 __all__ = ["facts_of", "patch_file"]
 

@@ -29,7 +29,7 @@ from fastwheel.wheel.writer import Copy, New, copy_wheel, write_wheel
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fastwheel.elf.model import Edit
+    from fastwheel._elf.model import Edit
     from fastwheel.wheel.archive import Member
     from fastwheel.wheel.filename import WheelFileName
     from fastwheel.wheel.limits import Limits
@@ -374,7 +374,7 @@ class _Job:
         return sbom_member(self.wheel.dist_info, self.wheel.archive.names), document
 
     def _edited(self, content: bytes, edit: Edit, name: str) -> bytes:
-        from fastwheel.elf.strip import strip
+        from fastwheel._elf.strip import strip
 
         try:
             # Stripped first: strip tools of all kinds trust section headers, the editor does not.

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from posixpath import basename, dirname, join, normpath, relpath
 from typing import TYPE_CHECKING, NamedTuple
 
+from fastwheel._elf.model import Edit
 from fastwheel.deps.hidden import imports_dlopen
-from fastwheel.elf.model import Edit
 from fastwheel.errors import FastwheelError, escape
 from fastwheel.policy.match import is_libpython
 from fastwheel.wheel.layout import SITE
@@ -18,9 +18,9 @@ from fastwheel.wheel.layout import SITE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from fastwheel._elf.model import Facts
     from fastwheel.deps.include import Include
     from fastwheel.deps.objects import Graph
-    from fastwheel.elf.model import Facts
     from fastwheel.survey import Unit
     from fastwheel.verdict import Reference
 

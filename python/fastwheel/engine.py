@@ -1,6 +1,6 @@
 """The one door to the ELF engines and to the work on many bytes.
 
-There are two engines for one contract: Rust (`fastwheel._core`), and pure Python (`fastwheel.elf` and
+There are two engines for one contract: Rust (`fastwheel._core`), and pure Python (`fastwheel._elf` and
 `fastwheel._fallback`) for platforms without it. They give the same facts, bytes and error codes; only the bytes of
 deflate streams differ. The environment variable `FASTWHEEL_ENGINE` (`rust` or `python`) chooses at the first use.
 
@@ -17,7 +17,7 @@ from functools import cache
 from itertools import starmap
 from typing import TYPE_CHECKING, Final
 
-from fastwheel.elf.model import Facts, Segment, Symbol, Version, VersionDefinition, VersionNeed
+from fastwheel._elf.model import Facts, Segment, Symbol, Version, VersionDefinition, VersionNeed
 from fastwheel.errors import FastwheelError, escape
 from fastwheel.spans import Buffer, Scanned, Span
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fastwheel._core import FactsTuple
-    from fastwheel.elf.model import Edit
+    from fastwheel._elf.model import Edit
 
 __all__ = [
     "Buffer",
@@ -64,7 +64,7 @@ def read(data: Buffer) -> Facts:
         ElfError: FW3xx, the bytes are not an ELF file, or contradict themselves.
     """
     if not _is_rust():
-        from fastwheel.elf.facts import read as pure
+        from fastwheel._elf.facts import read as pure
 
         return pure(data)
     from fastwheel import _core
@@ -79,7 +79,7 @@ def symbols(data: Buffer) -> tuple[Symbol, ...]:
         ElfError: FW3xx, as `read`.
     """
     if not _is_rust():
-        from fastwheel.elf.facts import symbols as pure
+        from fastwheel._elf.facts import symbols as pure
 
         return pure(data)
     from fastwheel import _core
@@ -94,7 +94,7 @@ def edit(data: Buffer, edit: Edit) -> bytes:
         ElfError: FW3xx it cannot be read; FW4xx it cannot be edited so; FW900 the result is not what was asked for.
     """
     if not _is_rust():
-        from fastwheel.elf.editor import edit as pure
+        from fastwheel._elf.editor import edit as pure
 
         return pure(data, edit)
     from fastwheel import _core

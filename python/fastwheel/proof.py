@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from fastwheel.elf.model import Facts
+    from fastwheel._elf.model import Facts
     from fastwheel.policy.tables import Policy
     from fastwheel.wheel.archive import Member
     from fastwheel.wheel.filename import WheelFileName

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from fastwheel.elf.model import Facts
+    from fastwheel._elf.model import Facts
     from fastwheel.errors import ElfError
 
 __all__ = ["Buffer", "Scanned", "Span"]

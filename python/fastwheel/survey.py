@@ -18,7 +18,7 @@ from fastwheel.wheel.zipformat import ZSTD
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fastwheel.elf.model import Facts
+    from fastwheel._elf.model import Facts
     from fastwheel.wheel.archive import Member
     from fastwheel.wheel.wheel import Wheel
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fastwheel import _core
-from fastwheel.elf.editor import edit as pure_edit
-from fastwheel.elf.facts import read
-from fastwheel.elf.model import Edit
+from fastwheel._elf.editor import edit as pure_edit
+from fastwheel._elf.facts import read
+from fastwheel._elf.model import Edit
 from fastwheel.errors import FastwheelError
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "elf"))
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
-    from fastwheel.elf.model import Facts
+    from fastwheel._elf.model import Facts
 
 Outcome = bytes | tuple[str, str]
 

@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from engine_cases import build_random, facts_of, mutant, outcomes, random_edit
 
 from fastwheel import engine
-from fastwheel.elf.editor import plan_edit
-from fastwheel.elf.model import Edit, Facts
+from fastwheel._elf.editor import plan_edit
+from fastwheel._elf.model import Edit, Facts
 from fastwheel.errors import ElfError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fastwheel import _core, engine
-from fastwheel.elf import facts as pure
-from fastwheel.elf.model import Symbol
+from fastwheel._elf import facts as pure
+from fastwheel._elf.model import Symbol
 from fastwheel.errors import ElfError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import pytest
 
-from fastwheel.elf.model import Facts
+from fastwheel._elf.model import Facts
 
 _BASE = Facts(
     bits=64, byte_order="little", osabi=0, abi_version=0, type=3, machine=62, flags=0, segments=(), dynamic=True,

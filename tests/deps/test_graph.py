@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from fastwheel._elf.model import Facts
 from fastwheel.deps import Edge, Graph, Search, Via, build_graph, closure, missing
-from fastwheel.elf.model import Facts
 from fastwheel.policy import Arch, Libc
 
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from elf_images import Shape, build
 
-from fastwheel.elf import Edit
-from fastwheel.elf.check import check
-from fastwheel.elf.editor import plan_edit
-from fastwheel.elf.patch import apply
+from fastwheel._elf import Edit
+from fastwheel._elf.check import check
+from fastwheel._elf.editor import plan_edit
+from fastwheel._elf.patch import apply
 from fastwheel.errors import ElfError
 
 WISH = Edit(runpath="$ORIGIN/../pkg.libs", replace_needed=(("libz.so.1", "libz-0123abcd.so.1"),))

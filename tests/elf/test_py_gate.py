@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from elf_images import Shape, build
 
-from fastwheel.elf import Edit, edit, read
+from fastwheel._elf import Edit, edit, read
 from fastwheel.errors import ElfError
 
 WISH = Edit(runpath="$ORIGIN")

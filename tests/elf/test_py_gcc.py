@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fastwheel.elf import Edit, edit, read, symbols
-from fastwheel.elf.editor import plan_edit
+from fastwheel._elf import Edit, edit, read, symbols
+from fastwheel._elf.editor import plan_edit
 from fastwheel.errors import ElfError
 
 NEEDED_SOURCE = "int forty(void) { return 40; }\n"

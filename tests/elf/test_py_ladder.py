@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 from elf_images import Shape, build
 
-from fastwheel.elf import Edit, edit, read, symbols
-from fastwheel.elf.editor import plan_edit
-from fastwheel.elf.patch import apply
+from fastwheel._elf import Edit, edit, read, symbols
+from fastwheel._elf.editor import plan_edit
+from fastwheel._elf.patch import apply
 from fastwheel.errors import ElfError
 
 WISH = Edit(

@@ -10,7 +10,7 @@ from elf_images import Shape, build
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fastwheel.elf import Edit, edit, read, symbols
+from fastwheel._elf import Edit, edit, read, symbols
 from fastwheel.errors import ElfError
 
 BOUNDED = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])

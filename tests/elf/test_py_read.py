@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from elf_images import Shape, build
 
-from fastwheel.elf import Version, VersionDefinition, VersionNeed, read, symbols
+from fastwheel._elf import Version, VersionDefinition, VersionNeed, read, symbols
 from fastwheel.errors import CODES, ElfError
 
 CLASSES = [(64, "<"), (64, ">"), (32, "<"), (32, ">")]

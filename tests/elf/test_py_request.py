@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from elf_images import Shape, build
 
-from fastwheel.elf import Edit, edit, read, symbols
-from fastwheel.elf.editor import plan_edit
+from fastwheel._elf import Edit, edit, read, symbols
+from fastwheel._elf.editor import plan_edit
 from fastwheel.errors import ElfError
 
 BAD = [

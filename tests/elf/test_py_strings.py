@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from elf_images import Shape, build
 
-from fastwheel.elf import Edit, edit, read, symbols
-from fastwheel.elf.editor import plan_edit
-from fastwheel.elf.image import open_image
-from fastwheel.elf.request import check_request, want
-from fastwheel.elf.strings import Placed, known_tag, offset_of, place_strings
+from fastwheel._elf import Edit, edit, read, symbols
+from fastwheel._elf.editor import plan_edit
+from fastwheel._elf.image import open_image
+from fastwheel._elf.request import check_request, want
+from fastwheel._elf.strings import Placed, known_tag, offset_of, place_strings
 
 
 def placed(shape: Shape, wish: Edit) -> Placed:

@@ -1,4 +1,4 @@
-"""`fastwheel.elf.strip`: what is loaded stays the same, what is not loaded goes."""
+"""`fastwheel._elf.strip`: what is loaded stays the same, what is not loaded goes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fastwheel import engine
-from fastwheel.elf.strip import strip
+from fastwheel._elf.strip import strip
 
 SOURCE = b"int counter; static int hidden(int x) { return x + counter; } int shown(int x) { return hidden(x); }"
 LOAD = "import ctypes, sys; print(ctypes.CDLL(sys.argv[1]).shown(41 - 0) + 1)"
@@ -97,7 +97,7 @@ def test_without_section_headers(tmp_path: Path) -> None:
 
 
 def test_edits_after_it_still_load(tmp_path: Path) -> None:
-    from fastwheel.elf.model import Edit
+    from fastwheel._elf.model import Edit
 
     edited = engine.edit(
         strip(_build(tmp_path, "-g")), Edit(soname="a-much-longer-name-than-before.so.1", runpath="$ORIGIN")

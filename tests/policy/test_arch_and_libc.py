@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from fastwheel.elf.model import Facts, Version, VersionNeed
+from fastwheel._elf.model import Facts, Version, VersionNeed
 from fastwheel.errors import FastwheelError
 from fastwheel.policy import (
     Arch,

@@ -11,7 +11,7 @@ from auditwheel.policy import WheelPolicies
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastwheel.elf.model import Facts, Version, VersionNeed
+from fastwheel._elf.model import Facts, Version, VersionNeed
 from fastwheel.errors import FastwheelError
 from fastwheel.policy import (
     Arch,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from fastwheel._elf.model import Edit
 from fastwheel.cli.root import Verb, verbose_option
-from fastwheel.elf.model import Edit
 
 __all__ = ["patch"]
 

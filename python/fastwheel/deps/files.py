@@ -17,7 +17,7 @@ from fastwheel.policy.arch import Libc, float_abi, libc_of, machine_name
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fastwheel.elf.model import Facts
+    from fastwheel._elf.model import Facts
 
 __all__ = ["Abi", "Files", "Root", "SystemFile", "abi_of", "mismatch"]
 

@@ -17,10 +17,10 @@ from fastwheel.errors import FastwheelError, escape
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from fastwheel._elf.model import Facts
     from fastwheel.deps.files import SystemFile
     from fastwheel.deps.objects import Edge, Graph
     from fastwheel.deps.search import Search
-    from fastwheel.elf.model import Facts
 
 __all__ = ["build_graph", "closure", "missing", "trace"]
 

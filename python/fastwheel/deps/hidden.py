@@ -17,7 +17,7 @@ from fastwheel.errors import escape
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from fastwheel.elf.model import Facts
+    from fastwheel._elf.model import Facts
 
 __all__ = ["HiddenNeed", "hidden_needs", "imports_dlopen"]
 

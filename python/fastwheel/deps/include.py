@@ -14,8 +14,8 @@ from fastwheel.errors import FastwheelError, escape
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from fastwheel._elf.model import Facts
     from fastwheel.deps.search import Search
-    from fastwheel.elf.model import Facts
 
 __all__ = ["Include", "find_includes"]
 

@@ -10,7 +10,7 @@ from fastwheel.deps.folders import Via
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fastwheel.elf.model import Facts
+    from fastwheel._elf.model import Facts
 
 __all__ = ["Edge", "Graph", "Object"]
 

@@ -18,8 +18,8 @@ from fastwheel.policy.arch import Libc
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from fastwheel._elf.model import Facts
     from fastwheel.deps.search import Found, Search
-    from fastwheel.elf.model import Facts
 
 __all__ = ["Resolver"]
 

@@ -28,7 +28,7 @@ from fastwheel.policy.arch import Arch, Libc
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from fastwheel.elf.model import Facts
+    from fastwheel._elf.model import Facts
 
 __all__ = ["Found", "Search"]
 

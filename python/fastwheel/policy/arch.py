@@ -15,7 +15,7 @@ from fastwheel.errors import FastwheelError, escape
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fastwheel.elf.model import Facts
+    from fastwheel._elf.model import Facts
 
 __all__ = [
     "Arch",

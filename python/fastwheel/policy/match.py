@@ -14,7 +14,7 @@ from fastwheel.policy.arch import Libc, is_loader
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from fastwheel.elf.model import Facts
+    from fastwheel._elf.model import Facts
     from fastwheel.policy.tables import Policy
 
 __all__ = [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fastwheel.errors import escape
 
 if TYPE_CHECKING:
-    from fastwheel.elf.model import Facts
+    from fastwheel._elf.model import Facts
 
 __all__ = ["facts_document", "facts_text"]
 

@@ -8,8 +8,8 @@ from fastwheel.deps.graph import closure
 from fastwheel.policy.arch import arch_of, isa_level, libc_of
 
 if TYPE_CHECKING:
+    from fastwheel._elf.model import Facts
     from fastwheel.deps.objects import Graph
-    from fastwheel.elf.model import Facts
 
 __all__ = ["lddtree_document"]
 

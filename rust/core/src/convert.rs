@@ -54,7 +54,7 @@ fn encoded(text: &Bound<'_, PyAny>, field: &str) -> Result<Vec<u8>, Fault> {
     }
 }
 
-/// The `Edit` of an object with the attributes of `fastwheel.elf.model.Edit`.
+/// The `Edit` of an object with the attributes of `fastwheel._elf.model.Edit`.
 pub fn edit_of(edit: &Bound<'_, PyAny>) -> Result<Edit, Fault> {
     let one = |field: &str| {
         let value = edit.getattr(field)?;

@@ -1,7 +1,7 @@
 //! Reading: the bytes of an ELF file in, [`Facts`] or [`Symbol`]s out.
 //!
 //! The order of the checks is the order of the calls in [`read`]; the first fault wins. Tolerant where the loader is (no
-//! sections, no symbols, counts that it does not look at), strict about bounds. `python/fastwheel/elf/facts.py` is the twin.
+//! sections, no symbols, counts that it does not look at), strict about bounds. `python/fastwheel/_elf/facts.py` is the twin.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -63,7 +63,7 @@ pub struct VersionDefinition {
     pub parents: Vec<Name>,
 }
 
-/// What the loader would learn of one ELF file. Field by field `fastwheel.elf.model.Facts`.
+/// What the loader would learn of one ELF file. Field by field `fastwheel._elf.model.Facts`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// EI_CLASS.
@@ -118,7 +118,7 @@ pub struct Facts {
     pub x86_isa_needed: u32,
 }
 
-/// One entry of the dynamic symbol table, with its version. Field by field `fastwheel.elf.model.Symbol`.
+/// One entry of the dynamic symbol table, with its version. Field by field `fastwheel._elf.model.Symbol`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Symbol<'a> {
     /// From DT_STRTAB.

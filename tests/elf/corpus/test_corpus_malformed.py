@@ -127,8 +127,8 @@ def test_accepted_files_still_load(engines: list[str], shapes: dict[str, Subject
     ],
 )
 def test_wishes(shapes: dict[str, Subject], wish: dict[str, object], good: bool) -> None:
-    from fastwheel.elf import edit
-    from fastwheel.elf.model import Edit
+    from fastwheel._elf import edit
+    from fastwheel._elf.model import Edit
     from fastwheel.errors import ElfError
 
     data = shapes["bfd-default"].path.read_bytes()

@@ -329,6 +329,10 @@ pub fn is_block_item(file: &ElfFile<'_>, item: &Item) -> bool {
     if item.align > LARGEST_ALIGN || !item.align.is_power_of_two() {
         return false;
     }
+    // A section that is not where its PT_LOAD says could be taken for another by its addresses.
+    if file.dynamic.space.offset_of(item.address) != Some(item.offset) {
+        return false;
+    }
     match item.kind {
         elf::SHT_NOTE => true,
         elf::SHT_PROGBITS => file.segments.iter().any(|segment| {

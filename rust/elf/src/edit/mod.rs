@@ -1,7 +1,7 @@
 //! The editor: [`edit`] changes the dynamic section of a shared object or program, and nothing else (docs/elf-edit.md).
 //!
 //! The order of what can go wrong: the request (FW403), reading (FW300 to FW308), the gate (FW401, FW402), the new table
-//! (FW404), the layout (FW400, FW401, FW402), the post-conditions (FW900). `python/fastwheel/elf/` is the twin, module for
+//! (FW404), the layout (FW400, FW401, FW402), the post-conditions (FW900). `python/fastwheel/_elf/` is the twin, module for
 //! module: `editor.py` is this one, `image.py` is `file.rs`.
 
 mod check;

@@ -16,7 +16,7 @@ from .downloads import patchelf
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fastwheel.elf.model import Edit
+    from fastwheel._elf.model import Edit
 
     from .operation import Request
 
@@ -59,13 +59,13 @@ class Fastwheel:
     def function(self) -> Callable[[bytes, Edit], bytes]:
         """Return the engine's own function."""
         if self._engine == "python":
-            from fastwheel.elf import edit
+            from fastwheel._elf import edit
         else:
             from fastwheel.engine import edit
         return edit
 
     def edit(self, data: bytes, request: Request) -> Outcome:
-        from fastwheel.elf.model import Edit
+        from fastwheel._elf.model import Edit
         from fastwheel.errors import ElfError
 
         wanted = Edit(soname=request.soname, runpath=request.runpath, replace_needed=request.renames)
@@ -142,9 +142,9 @@ class Lief(_Program):
 
 def fastwheel_engines() -> list[str]:
     """Return the engines that are there."""
-    import fastwheel.elf
+    import fastwheel._elf
 
-    found = ["python"] if callable(getattr(fastwheel.elf, "edit", None)) else []
+    found = ["python"] if callable(getattr(fastwheel._elf, "edit", None)) else []
     if importlib.util.find_spec("fastwheel._core"):
         from fastwheel import _core, engine
 
@@ -160,7 +160,7 @@ def editor(name: str) -> Editor:
 
 def wish_editor(name: str, data: bytes, wish: dict[str, object]) -> bytes | str:
     """Edit with one of fastwheel's engines, `wish` the fields of an `Edit`; return the file, or the error's text."""
-    from fastwheel.elf.model import Edit
+    from fastwheel._elf.model import Edit
     from fastwheel.errors import ElfError
 
     engine = Fastwheel(name.removeprefix("fastwheel-"))

@@ -10,8 +10,8 @@ from bisect import bisect_left
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
-from fastwheel.elf.compare import check_bytes, check_sections, check_segments
-from fastwheel.elf.dynamic import (
+from fastwheel._elf.compare import check_bytes, check_sections, check_segments
+from fastwheel._elf.dynamic import (
     DT_MIPS_RLD_MAP_REL,
     DT_NEEDED,
     DT_RPATH,
@@ -22,23 +22,23 @@ from fastwheel.elf.dynamic import (
     last,
     string_at,
 )
-from fastwheel.elf.header import EHDR_SIZE
-from fastwheel.elf.image import is_string_tag, open_image, symbol_name_offsets, table_extents
-from fastwheel.elf.items import POINTERS
-from fastwheel.elf.request import check_request, want
-from fastwheel.elf.section import SHT_DYNSYM, SHT_GNU_VERNEED, SHT_GNU_VERSYM, SHT_STRTAB
-from fastwheel.elf.segment import PF_W, file_offset
-from fastwheel.elf.symbol import iter_symbols, symbol_size
-from fastwheel.elf.version import read_versym
+from fastwheel._elf.header import EHDR_SIZE
+from fastwheel._elf.image import is_string_tag, open_image, symbol_name_offsets, table_extents
+from fastwheel._elf.items import POINTERS
+from fastwheel._elf.request import check_request, want
+from fastwheel._elf.section import SHT_DYNSYM, SHT_GNU_VERNEED, SHT_GNU_VERSYM, SHT_STRTAB
+from fastwheel._elf.segment import PF_W, file_offset
+from fastwheel._elf.symbol import iter_symbols, symbol_size
+from fastwheel._elf.version import read_versym
 from fastwheel.errors import ElfError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastwheel.elf.image import Image
-    from fastwheel.elf.layout import Layout
-    from fastwheel.elf.model import Edit
-    from fastwheel.elf.request import Entry, Request, Wanted
+    from fastwheel._elf.image import Image
+    from fastwheel._elf.layout import Layout
+    from fastwheel._elf.model import Edit
+    from fastwheel._elf.request import Entry, Request, Wanted
 
 __all__ = ["check"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from fastwheel.elf.dynamic import (
+from fastwheel._elf.dynamic import (
     DF_TEXTREL,
     DT_FLAGS,
     DT_FLAGS_1,
@@ -23,11 +23,11 @@ from fastwheel.elf.dynamic import (
     read_strings,
     string_at,
 )
-from fastwheel.elf.header import read_header
-from fastwheel.elf.model import Facts, Symbol, Version, VersionDefinition, VersionNeed
-from fastwheel.elf.note import read_notes
-from fastwheel.elf.segment import PT_GNU_STACK, read_interpreter, read_segments
-from fastwheel.elf.symbol import (
+from fastwheel._elf.header import read_header
+from fastwheel._elf.model import Facts, Symbol, Version, VersionDefinition, VersionNeed
+from fastwheel._elf.note import read_notes
+from fastwheel._elf.segment import PT_GNU_STACK, read_interpreter, read_segments
+from fastwheel._elf.symbol import (
     SHN_UNDEF,
     STB_LOCAL,
     STB_WEAK,
@@ -35,7 +35,7 @@ from fastwheel.elf.symbol import (
     iter_symbols,
     read_symbol_table,
 )
-from fastwheel.elf.version import (
+from fastwheel._elf.version import (
     VER_FLG_BASE,
     VER_FLG_WEAK,
     VERSYM_HIDDEN,
@@ -48,8 +48,8 @@ from fastwheel.errors import ElfError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from fastwheel.elf.dynamic import StringTable
-    from fastwheel.elf.version import Definition, Need
+    from fastwheel._elf.dynamic import StringTable
+    from fastwheel._elf.version import Definition, Need
 
 __all__ = ["read", "symbols"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from fastwheel.elf.header import EM_386, EM_ALPHA, EM_MIPS, EM_X86_64, ET_DYN
-from fastwheel.elf.items import covered_ranges, is_zero
-from fastwheel.elf.section import SHF_ALLOC, SHF_TLS, SHT_NOBITS, section_name
-from fastwheel.elf.segment import (
+from fastwheel._elf.header import EM_386, EM_ALPHA, EM_MIPS, EM_X86_64, ET_DYN
+from fastwheel._elf.items import covered_ranges, is_zero
+from fastwheel._elf.section import SHF_ALLOC, SHF_TLS, SHT_NOBITS, section_name
+from fastwheel._elf.segment import (
     PF_R,
     PF_W,
     PF_X,
@@ -20,7 +20,7 @@ from fastwheel.elf.segment import (
 )
 
 if TYPE_CHECKING:
-    from fastwheel.elf.image import Image
+    from fastwheel._elf.image import Image
 
 __all__ = [
     "SLOT_GAP",

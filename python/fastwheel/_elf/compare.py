@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fastwheel.elf.header import EHDR_SIZE
-from fastwheel.elf.items import MOVABLE, is_zero
-from fastwheel.elf.room import SLOT_GAP
-from fastwheel.elf.section import (
+from fastwheel._elf.header import EHDR_SIZE
+from fastwheel._elf.items import MOVABLE, is_zero
+from fastwheel._elf.room import SLOT_GAP
+from fastwheel._elf.section import (
     SHF_ALLOC,
     SHT_DYNAMIC,
     SHT_DYNSYM,
@@ -20,7 +20,7 @@ from fastwheel.elf.section import (
     SHT_SYMTAB,
     section_name,
 )
-from fastwheel.elf.segment import (
+from fastwheel._elf.segment import (
     PT_DYNAMIC,
     PT_GNU_PROPERTY,
     PT_INTERP,
@@ -29,16 +29,16 @@ from fastwheel.elf.segment import (
     PT_NULL,
     PT_PHDR,
 )
-from fastwheel.elf.symbol import SymbolTable, iter_symbols, symbol_size
-from fastwheel.elf.version import versym_offset
+from fastwheel._elf.symbol import SymbolTable, iter_symbols, symbol_size
+from fastwheel._elf.version import versym_offset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fastwheel.elf.image import Image
-    from fastwheel.elf.layout import Layout
-    from fastwheel.elf.model import Segment
-    from fastwheel.elf.request import Wanted
+    from fastwheel._elf.image import Image
+    from fastwheel._elf.layout import Layout
+    from fastwheel._elf.model import Segment
+    from fastwheel._elf.request import Wanted
 
 __all__ = ["check_bytes", "check_sections", "check_segments"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fastwheel.elf.items import EVICTABLE, Item, is_block_item, whole_segments
-from fastwheel.elf.room import Room, round_up
-from fastwheel.elf.section import SHF_ALLOC, SHT_DYNSYM, SHT_STRTAB
+from fastwheel._elf.items import EVICTABLE, Item, is_block_item, whole_segments
+from fastwheel._elf.room import Room, round_up
+from fastwheel._elf.section import SHF_ALLOC, SHT_DYNSYM, SHT_STRTAB
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastwheel.elf.image import Image
+    from fastwheel._elf.image import Image
 
 __all__ = ["Move", "evict", "move_block", "shift", "string_position"]
 

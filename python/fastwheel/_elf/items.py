@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from fastwheel.elf.dynamic import (
+from fastwheel._elf.dynamic import (
     DT_GNU_HASH,
     DT_HASH,
     DT_JMPREL,
@@ -27,9 +27,9 @@ from fastwheel.elf.dynamic import (
     DT_VERSYM,
     last,
 )
-from fastwheel.elf.header import EHDR_SIZE
-from fastwheel.elf.image import table_extents
-from fastwheel.elf.section import (
+from fastwheel._elf.header import EHDR_SIZE
+from fastwheel._elf.image import table_extents
+from fastwheel._elf.section import (
     SHF_ALLOC,
     SHF_EXECINSTR,
     SHF_WRITE,
@@ -47,11 +47,11 @@ from fastwheel.elf.section import (
     SHT_RELR,
     SHT_STRTAB,
 )
-from fastwheel.elf.segment import PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, PT_PHDR, load_at
+from fastwheel._elf.segment import PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, PT_PHDR, file_offset, load_at
 
 if TYPE_CHECKING:
-    from fastwheel.elf.image import Image
-    from fastwheel.elf.section import Section
+    from fastwheel._elf.image import Image
+    from fastwheel._elf.section import Section
 
 __all__ = [
     "EVICTABLE",
@@ -300,6 +300,10 @@ def covered_ranges(image: Image) -> tuple[tuple[int, int], ...]:
 def is_block_item(image: Image, item: Item) -> bool:
     """Whether `item` may be sent away to make room for the program-header table: a note, the interpreter, a hash."""
     if item.align > _LARGEST_ALIGN or item.align & (item.align - 1) != 0:
+        return False
+    # a section that is not where its PT_LOAD says could be taken for another by its addresses
+    place = file_offset(image.segments, item.address)
+    if place is None or place[0] != item.offset:
         return False
     if item.kind == SHT_NOTE:
         return True

@@ -10,17 +10,17 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from fastwheel.elf.dynamic import DT_VERDEF, DT_VERNEED, DT_VERSYM, check_spent, last, string_at
-from fastwheel.elf.header import u16, u32
-from fastwheel.elf.segment import file_offset
+from fastwheel._elf.dynamic import DT_VERDEF, DT_VERNEED, DT_VERSYM, check_spent, last, string_at
+from fastwheel._elf.header import u16, u32
+from fastwheel._elf.segment import file_offset
 from fastwheel.errors import ElfError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastwheel.elf.dynamic import Dynamic, StringTable
-    from fastwheel.elf.header import Header
-    from fastwheel.elf.model import Segment
+    from fastwheel._elf.dynamic import Dynamic, StringTable
+    from fastwheel._elf.header import Header
+    from fastwheel._elf.model import Segment
 
 __all__ = [
     "VERSYM_HIDDEN",

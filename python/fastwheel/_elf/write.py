@@ -7,7 +7,7 @@ from array import array
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fastwheel.elf.dynamic import (
+from fastwheel._elf.dynamic import (
     DT_MIPS_RLD_MAP_REL,
     DT_NULL,
     DT_RELACOUNT,
@@ -18,12 +18,12 @@ from fastwheel.elf.dynamic import (
     DT_VERNEEDNUM,
     last,
 )
-from fastwheel.elf.header import EHDR_SIZE, EM_MIPS
-from fastwheel.elf.items import POINTERS
-from fastwheel.elf.model import Segment
-from fastwheel.elf.patch import Patch
-from fastwheel.elf.room import SLOT_GAP, relro_padding
-from fastwheel.elf.section import (
+from fastwheel._elf.header import EHDR_SIZE, EM_MIPS
+from fastwheel._elf.items import POINTERS
+from fastwheel._elf.model import Segment
+from fastwheel._elf.patch import Patch
+from fastwheel._elf.room import SLOT_GAP, relro_padding
+from fastwheel._elf.section import (
     SHF_ALLOC,
     SHT_DYNAMIC,
     SHT_DYNSYM,
@@ -33,7 +33,7 @@ from fastwheel.elf.section import (
     SHT_SYMTAB,
     pack_section,
 )
-from fastwheel.elf.segment import (
+from fastwheel._elf.segment import (
     PT_GNU_PROPERTY,
     PT_INTERP,
     PT_LOAD,
@@ -42,19 +42,19 @@ from fastwheel.elf.segment import (
     PT_PHDR,
     pack_segment,
 )
-from fastwheel.elf.strings import offset_of
-from fastwheel.elf.symbol import symbol_size
-from fastwheel.elf.version import versym_offset
+from fastwheel._elf.strings import offset_of
+from fastwheel._elf.symbol import symbol_size
+from fastwheel._elf.version import versym_offset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastwheel.elf.evict import Move
-    from fastwheel.elf.image import Image
-    from fastwheel.elf.layout import Layout
-    from fastwheel.elf.request import Entry, Wanted
-    from fastwheel.elf.section import Section
-    from fastwheel.elf.strings import Placed
+    from fastwheel._elf.evict import Move
+    from fastwheel._elf.image import Image
+    from fastwheel._elf.layout import Layout
+    from fastwheel._elf.request import Entry, Wanted
+    from fastwheel._elf.section import Section
+    from fastwheel._elf.strings import Placed
 
 __all__ = ["dynamic_room", "make_patch"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from fastwheel.errors import ElfError
 
 if TYPE_CHECKING:
-    from fastwheel.elf.header import Header
+    from fastwheel._elf.header import Header
 
 __all__ = [
     "SHF_ALLOC",

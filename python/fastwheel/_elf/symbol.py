@@ -10,7 +10,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from fastwheel.elf.dynamic import (
+from fastwheel._elf.dynamic import (
     DT_GNU_HASH,
     DT_HASH,
     DT_JMPREL,
@@ -25,16 +25,16 @@ from fastwheel.elf.dynamic import (
     DT_VERSYM,
     last,
 )
-from fastwheel.elf.header import EM_ALPHA, EM_S390, u32, word
-from fastwheel.elf.segment import file_offset
+from fastwheel._elf.header import EM_ALPHA, EM_S390, u32, word
+from fastwheel._elf.segment import file_offset
 from fastwheel.errors import ElfError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from fastwheel.elf.dynamic import Dynamic, StringTable
-    from fastwheel.elf.header import Header
-    from fastwheel.elf.model import Segment
+    from fastwheel._elf.dynamic import Dynamic, StringTable
+    from fastwheel._elf.header import Header
+    from fastwheel._elf.model import Segment
 
 __all__ = [
     "SHN_UNDEF",

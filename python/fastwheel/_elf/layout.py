@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from fastwheel.elf.dynamic import DT_VERNEED, DT_VERSYM, last
-from fastwheel.elf.evict import Move, evict, move_block, shift
-from fastwheel.elf.header import EHDR_SIZE
-from fastwheel.elf.items import Item, covered_ranges, is_zero, items_of_load
-from fastwheel.elf.room import (
+from fastwheel._elf.dynamic import DT_VERNEED, DT_VERSYM, last
+from fastwheel._elf.evict import Move, evict, move_block, shift
+from fastwheel._elf.header import EHDR_SIZE
+from fastwheel._elf.items import Item, covered_ranges, is_zero, items_of_load
+from fastwheel._elf.room import (
     SLOT_GAP,
     Room,
     address_room,
@@ -20,14 +20,14 @@ from fastwheel.elf.room import (
     round_up,
     slack_room,
 )
-from fastwheel.elf.section import SHF_ALLOC, SHT_DYNAMIC
-from fastwheel.elf.segment import PF_R, PF_W, load_at
+from fastwheel._elf.section import SHF_ALLOC, SHT_DYNAMIC
+from fastwheel._elf.segment import PF_R, PF_W, load_at
 from fastwheel.errors import ElfError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastwheel.elf.image import Image
+    from fastwheel._elf.image import Image
 
 __all__ = ["Layout", "NewLoad", "lay_out"]
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-from fastwheel.elf.model import Segment
+from fastwheel._elf.model import Segment
 from fastwheel.errors import ElfError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastwheel.elf.header import Header
+    from fastwheel._elf.header import Header
 
 __all__ = [
     "PF_R",

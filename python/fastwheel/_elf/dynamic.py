@@ -10,14 +10,14 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from fastwheel.elf.segment import PT_DYNAMIC, check_loads, load_at
+from fastwheel._elf.segment import PT_DYNAMIC, check_loads, load_at
 from fastwheel.errors import ElfError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastwheel.elf.header import Header
-    from fastwheel.elf.model import Segment
+    from fastwheel._elf.header import Header
+    from fastwheel._elf.model import Segment
 
 __all__ = [
     "DF_1_PIE",

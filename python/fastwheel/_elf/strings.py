@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from fastwheel.elf.dynamic import DT_MIPS_IVERSION
-from fastwheel.elf.header import EM_MIPS
-from fastwheel.elf.image import is_string_tag, symbol_name_offsets
-from fastwheel.elf.section import (
+from fastwheel._elf.dynamic import DT_MIPS_IVERSION
+from fastwheel._elf.header import EM_MIPS
+from fastwheel._elf.image import is_string_tag, symbol_name_offsets
+from fastwheel._elf.section import (
     SHF_ALLOC,
     SHT_DYNAMIC,
     SHT_DYNSYM,
@@ -19,8 +19,8 @@ from fastwheel.elf.section import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastwheel.elf.image import Image
-    from fastwheel.elf.request import Wanted
+    from fastwheel._elf.image import Image
+    from fastwheel._elf.request import Wanted
 
 __all__ = ["Placed", "offset_of", "place_strings"]
 

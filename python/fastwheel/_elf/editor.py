@@ -9,18 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fastwheel.elf.check import check
-from fastwheel.elf.image import open_image
-from fastwheel.elf.layout import Layout, lay_out
-from fastwheel.elf.patch import Patch, apply
-from fastwheel.elf.request import check_request, want
-from fastwheel.elf.strings import place_strings
-from fastwheel.elf.write import dynamic_room, make_patch
+from fastwheel._elf.check import check
+from fastwheel._elf.image import open_image
+from fastwheel._elf.layout import Layout, lay_out
+from fastwheel._elf.patch import Patch, apply
+from fastwheel._elf.request import check_request, want
+from fastwheel._elf.strings import place_strings
+from fastwheel._elf.write import dynamic_room, make_patch
 
 if TYPE_CHECKING:
-    from fastwheel.elf.image import Image
-    from fastwheel.elf.model import Edit
-    from fastwheel.elf.request import Entry, Wanted
+    from fastwheel._elf.image import Image
+    from fastwheel._elf.model import Edit
+    from fastwheel._elf.request import Entry, Wanted
 
 __all__ = ["Plan", "edit", "plan_edit"]
 

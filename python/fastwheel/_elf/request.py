@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from fastwheel.elf.dynamic import DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_VERNEED, DT_VERNEEDNUM, string_at
-from fastwheel.elf.image import LOADER_NAMES
+from fastwheel._elf.dynamic import DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_VERNEED, DT_VERNEEDNUM, string_at
+from fastwheel._elf.image import LOADER_NAMES
 from fastwheel.errors import ElfError, escape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastwheel.elf.image import Image
-    from fastwheel.elf.model import Edit
+    from fastwheel._elf.image import Image
+    from fastwheel._elf.model import Edit
 
 __all__ = ["Entry", "Request", "Wanted", "check_request", "want"]
 

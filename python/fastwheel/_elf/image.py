@@ -9,7 +9,7 @@ from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from fastwheel.elf.dynamic import (
+from fastwheel._elf.dynamic import (
     DF_1_PIE,
     DT_AUDIT,
     DT_AUXILIARY,
@@ -40,8 +40,8 @@ from fastwheel.elf.dynamic import (
     read_strings,
     string_end,
 )
-from fastwheel.elf.header import EHDR_SIZE, EM_MIPS, ET_DYN, ET_EXEC, read_header
-from fastwheel.elf.section import (
+from fastwheel._elf.header import EHDR_SIZE, EM_MIPS, ET_DYN, ET_EXEC, read_header
+from fastwheel._elf.section import (
     SHF_ALLOC,
     SHF_COMPRESSED,
     SHT_DYNAMIC,
@@ -55,7 +55,7 @@ from fastwheel.elf.section import (
     SHT_SYMTAB,
     read_sections,
 )
-from fastwheel.elf.segment import (
+from fastwheel._elf.segment import (
     PT_INTERP,
     PT_LOAD,
     PT_NULL,
@@ -66,19 +66,19 @@ from fastwheel.elf.segment import (
     read_interpreter,
     read_segments,
 )
-from fastwheel.elf.symbol import gnu_hash, hash_counts, hash_word, read_symbol_table, symbol_size
-from fastwheel.elf.version import read_definitions, read_needs, versym_offset
+from fastwheel._elf.symbol import gnu_hash, hash_counts, hash_word, read_symbol_table, symbol_size
+from fastwheel._elf.version import read_definitions, read_needs, versym_offset
 from fastwheel.errors import ElfError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastwheel.elf.dynamic import Dynamic, StringTable
-    from fastwheel.elf.header import Header
-    from fastwheel.elf.model import Segment
-    from fastwheel.elf.section import Section
-    from fastwheel.elf.symbol import SymbolTable
-    from fastwheel.elf.version import Definition, Need
+    from fastwheel._elf.dynamic import Dynamic, StringTable
+    from fastwheel._elf.header import Header
+    from fastwheel._elf.model import Segment
+    from fastwheel._elf.section import Section
+    from fastwheel._elf.symbol import SymbolTable
+    from fastwheel._elf.version import Definition, Need
 
 __all__ = [
     "LOADER_NAMES",

@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from fastwheel.elf.header import EM_386, EM_X86_64, u32
-from fastwheel.elf.segment import PT_GNU_PROPERTY, PT_NOTE
+from fastwheel._elf.header import EM_386, EM_X86_64, u32
+from fastwheel._elf.segment import PT_GNU_PROPERTY, PT_NOTE
 from fastwheel.errors import ElfError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastwheel.elf.header import Header
-    from fastwheel.elf.model import Segment
+    from fastwheel._elf.header import Header
+    from fastwheel._elf.model import Segment
 
 __all__ = ["Notes", "read_notes"]
 

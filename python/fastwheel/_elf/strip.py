@@ -10,8 +10,8 @@ import struct
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from fastwheel.elf.header import EHDR_SIZE, ET_DYN, ET_EXEC, read_header
-from fastwheel.elf.section import (
+from fastwheel._elf.header import EHDR_SIZE, ET_DYN, ET_EXEC, read_header
+from fastwheel._elf.section import (
     SHF_ALLOC,
     SHT_NOBITS,
     SHT_NULL,
@@ -24,12 +24,12 @@ from fastwheel.elf.section import (
     read_sections,
     section_name,
 )
-from fastwheel.elf.segment import read_segments
+from fastwheel._elf.segment import read_segments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastwheel.elf.header import Header
+    from fastwheel._elf.header import Header
 
 __all__ = ["strip"]
 
