@@ -30,6 +30,9 @@ _TYPES = {
     "relro_padding": 8,
 }
 
+#: The relocation that adds the load address and nothing else, by machine.
+_RELATIVE = {21: 22, 22: 12, 183: 1027, 258: 3}
+
 
 @dataclass
 class Shape:
@@ -150,7 +153,7 @@ class _Builder:
         found["gnu_hash"] = self.gnu_hash(1 + len(shape.undefined))
         found["verneed"] = self.verneed(needs)
         found["verdef"] = self.verdef()
-        found["rela"] = self.word(0, 0, 0)
+        found["rela"] = self.word(0, _RELATIVE.get(shape.machine, 8), 0)
         found["rodata"] = b"constant data of this file"
         found["note"] = self.pack("III", 4, 20, 3) + b"GNU\0" + bytes(range(20))
         found["interp"] = b"/lib64/ld-tiny.so.2\0"

@@ -161,15 +161,15 @@ def test_segments() -> None:
     assert rule(spoiled(output, phdr(output, 1, 1) + 48, "Q", 0x800)) == "V4"
     assert rule(spoiled(output, phdr(output, 1, 2) + 40, "Q", 0x5000)) in {"V0", "V4", "V6"}
     assert rule(spoiled(output, phdr(output, 1, 3) + 4, "I", 7)) == "V6"
-    assert rule(spoiled(output, phdr(output, 6) + 32, "Q", 0x38)) == "V6"
+    assert rule(spoiled(output, phdr(output, 6) + 32, "Q", 0x38)) == "V0"
     assert rule(spoiled(output, phdr(output, 4), "I", 0x1234)) == "V5"
 
 
 def test_sections() -> None:
     output = made()
     assert rule(spoiled(output, shdr(output, 7) + 8, "Q", 3)) == "V7"
-    assert rule(spoiled(output, shdr(output, 7) + 16, "Q", 0x100)) == "V7"
-    assert rule(spoiled(output, shdr(output, 7) + 24, "Q", 0x100)) == "V7"
+    assert rule(spoiled(output, shdr(output, 7) + 16, "Q", 0x100)) == "V0"
+    assert rule(spoiled(output, shdr(output, 7) + 24, "Q", 0x100)) == "V0"
     assert rule(spoiled(output, shdr(output, 2) + 44, "I", 1)) == "V7"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from fastwheel._elf.dynamic import (
@@ -60,6 +61,7 @@ from fastwheel._elf.segment import (
     PT_LOAD,
     PT_NULL,
     PT_PHDR,
+    file_offset,
     load_at,
     loads,
     physical_address,
@@ -199,6 +201,7 @@ def open_image(data: bytes) -> Image:
     _check_counts(
         "DT_VERNEEDNUM", last(dynamic, DT_VERNEEDNUM), "vn_cnt", [(item.count, len(item.aux)) for item in needs]
     )
+    _check_apart(needs)
     definitions = read_definitions(data, header, segments, dynamic, strings)
     _check_counts(
         "DT_VERDEFNUM", last(dynamic, DT_VERDEFNUM), "vd_cnt", [(item.count, len(item.aux)) for item in definitions]
@@ -212,6 +215,8 @@ def open_image(data: bytes) -> Image:
     if hashed is not None and gnu_hash(data, header, segments, hashed).buckets == 0:
         raise ElfError("FW307", "DT_GNU_HASH: nbuckets is 0")
     sections = read_sections(data, header)
+    if not sections and header.shoff > 0:
+        raise ElfError("FW402", "e_shoff is not 0, though there are no section headers")
     dynamic_section = string_section = 0
     capacity = dynamic.capacity
     if sections:
@@ -236,6 +241,7 @@ def open_image(data: bytes) -> Image:
         capacity=capacity,
     )
     if sections:
+        _check_places(image)
         _check_tables(image)
         _check_symtabs(image)
     _check_shape(image)
@@ -254,6 +260,9 @@ def _check_segments(size: int, header: Header, segments: Sequence[Segment]) -> N
             raise ElfError("FW303", f"program header {index}: p_vaddr + p_memsz overflows")
     if sum(segment.type == PT_PHDR for segment in segments) > 1:
         raise ElfError("FW303", "two PT_PHDR")
+    for segment in segments:
+        if segment.type == PT_PHDR and not _is_table(header, segments, segment):
+            raise ElfError("FW303", "PT_PHDR is not where the program-header table is loaded")
     end = 0
     for index, segment in enumerate(segments):
         if segment.type != PT_LOAD:
@@ -266,6 +275,19 @@ def _check_segments(size: int, header: Header, segments: Sequence[Segment]) -> N
             raise ElfError("FW303", f"PT_LOAD {index}: p_offset is below the end of the PT_LOAD before it")
         if segment.file_size > 0:
             end = segment.offset + segment.file_size
+
+
+def _is_table(header: Header, segments: Sequence[Segment], segment: Segment) -> bool:
+    """Whether a PT_PHDR spans the program-header table, and a PT_LOAD puts it where it says."""
+    size = header.phnum * header.phentsize
+    place = file_offset(segments, segment.address)
+    return (
+        segment.offset == header.phoff
+        and segment.file_size >= size
+        and place is not None
+        and place[0] == segment.offset
+        and size <= place[1] - place[0]
+    )
 
 
 def _check_dynamic(header: Header, segments: Sequence[Segment], dynamic: Dynamic) -> None:
@@ -281,6 +303,14 @@ def _check_counts(field: str, number: int | None, inner: str, counts: list[tuple
     for count, length in counts:
         if count != length:
             raise ElfError("FW306", f"{inner} is {count}, the list has {length} records")
+
+
+def _check_apart(needs: Sequence[Need]) -> None:
+    """Check that no version-need record lies over another: each is written without a look at the others."""
+    places = sorted([need.position for need in needs] + [aux.position for need in needs for aux in need.aux])
+    for first, second in pairwise(places):
+        if second - first < 16:
+            raise ElfError("FW306", "DT_VERNEED: a record lies over another")
 
 
 def _find_sections(sections: Sequence[Section], dynamic: Dynamic, strings: StringTable) -> tuple[int, int]:
@@ -334,6 +364,16 @@ def table_extents(image: Image) -> tuple[tuple[int, int, int], ...]:
         end = max(item.end for item in image.definitions)
         found.append((SHT_GNU_VERDEF, address, end - image.definitions[0].position))
     return tuple(found)
+
+
+def _check_places(image: Image) -> None:
+    """Check that each loaded section with bytes in the file is where its PT_LOAD says."""
+    for index, section in enumerate(image.sections):
+        if not section.flags & SHF_ALLOC or not section.in_file:
+            continue
+        place = file_offset(image.segments, section.address)
+        if place is None or place[0] != section.offset or section.size > place[1] - place[0]:
+            raise ElfError("FW402", f"section {index} is loaded and not where a PT_LOAD says")
 
 
 def _check_tables(image: Image) -> None:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from fastwheel._elf.dynamic import DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_VERNEED, DT_VERNEEDNUM, string_at
+from fastwheel._elf.dynamic import (
+    DT_NEEDED,
+    DT_RPATH,
+    DT_RUNPATH,
+    DT_SONAME,
+    DT_VERNEED,
+    DT_VERNEEDNUM,
+    last,
+    string_at,
+)
 from fastwheel._elf.image import LOADER_NAMES
 from fastwheel.errors import ElfError, escape
 
@@ -154,10 +163,12 @@ def want(image: Image, request: Request) -> Wanted:
     entries = _want_needed(image, request, entries)
     if request.soname is not None:
         entries = _want_soname(image, request.soname, entries)
+    # a record of a library that is found in another way, such as DT_FILTER, keeps that name
+    needed = {string_at(image.strings, value, "d_val") for tag, value in image.dynamic.entries if tag == DT_NEEDED}
     files: list[bytes | None] = []
     kept: list[bool] = []
     for need in image.needs:
-        name = _renamed(request, need.file)
+        name = _renamed(request, need.file) if need.file in needed else need.file
         files.append(None if name == need.file else name)
         keep = True
         if name in request.remove:
@@ -171,6 +182,8 @@ def want(image: Image, request: Request) -> Wanted:
                 )
         kept.append(keep)
     if kept and not any(kept):
+        if not image.symbols.exact and image.symbols.bound == last(image.dynamic, DT_VERNEED):
+            raise ElfError("FW400", "the number of dynamic symbols is not known for certain, and would change")
         entries = [entry for entry in entries if entry.tag not in {DT_VERNEED, DT_VERNEEDNUM}]
     changed = not all(kept) or any(name is not None for name in files)
     if len(entries) != len(image.dynamic.entries):

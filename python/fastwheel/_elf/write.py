@@ -11,17 +11,15 @@ from fastwheel._elf.dynamic import (
     DT_MIPS_RLD_MAP_REL,
     DT_NULL,
     DT_RELACOUNT,
-    DT_RELASZ,
     DT_RELCOUNT,
-    DT_RELSZ,
     DT_STRSZ,
     DT_VERNEEDNUM,
-    last,
 )
 from fastwheel._elf.header import EHDR_SIZE, EM_MIPS
 from fastwheel._elf.items import POINTERS
 from fastwheel._elf.model import Segment
 from fastwheel._elf.patch import Patch
+from fastwheel._elf.relocation import is_hint
 from fastwheel._elf.room import SLOT_GAP, relro_padding
 from fastwheel._elf.section import (
     SHF_ALLOC,
@@ -70,17 +68,9 @@ def dynamic_room(image: Image, entries: Sequence[Entry]) -> tuple[tuple[Entry, .
         return tuple(entries), 0
     if len(entries) == image.capacity:
         for index, entry in enumerate(entries):
-            if entry.tag in {DT_RELACOUNT, DT_RELCOUNT} and _is_hint(image, entry):
+            if entry.tag in {DT_RELACOUNT, DT_RELCOUNT} and is_hint(image, entry.tag, entry.value):
                 return (*entries[:index], *entries[index + 1 :]), 0
     return tuple(entries), (len(entries) + 5) * (image.header.bits // 4)
-
-
-def _is_hint(image: Image, entry: Entry) -> bool:
-    """Whether a DT_RELACOUNT or DT_RELCOUNT counts no more than its table has: loaders trust it without looking."""
-    addend = entry.tag == DT_RELACOUNT
-    size = last(image.dynamic, DT_RELASZ if addend else DT_RELSZ) or 0
-    width = (3 if addend else 2) * (image.header.bits // 8)
-    return entry.value <= size // width
 
 
 def make_patch(image: Image, wanted: Wanted, entries: Sequence[Entry], placed: Placed, layout: Layout) -> Patch:

@@ -13,7 +13,7 @@ use crate::error::{Code, Error};
 use crate::header::{FileHeader, identify};
 use crate::image::{Class, Image};
 use crate::section::{Section, read_sections};
-use crate::segment::{Segment, physical_addresses, read_interpreter, read_segments};
+use crate::segment::{AddressSpace, Segment, physical_addresses, read_interpreter, read_segments};
 use crate::strings::{Spent, StringTable};
 use crate::symbol::{SymbolTable, gnu_hash, hash_counts, hash_word, symbol_size};
 use crate::version::{Verdef, Verneed, read_definitions, read_needs, read_versym};
@@ -120,7 +120,7 @@ impl<'a> ElfFile<'a> {
         let dynamic = Dynamic::read(&bytes, &segments)?.ok_or_else(|| {
             Error::new(Code::NotEditable, "no PT_DYNAMIC: a static program or not a linked file")
         })?;
-        check_segments(&bytes, &segments)?;
+        check_segments(&bytes, &header, &segments, &dynamic.space)?;
         read_interpreter(&bytes, &segments)?;
         check_dynamic(&bytes, &segments, &dynamic)?;
         let strings = dynamic.strings(&bytes)?;
@@ -139,6 +139,7 @@ impl<'a> ElfFile<'a> {
         let needs = read_needs(&bytes, &dynamic, &strings)?;
         let counts = needs.iter().map(|need| (need.count, need.aux.len()));
         check_counts("DT_VERNEEDNUM", dynamic.last(elf::DT_VERNEEDNUM), "vn_cnt", counts)?;
+        check_apart(&needs)?;
         let definitions = read_definitions(&bytes, &dynamic, &strings)?;
         let counts = definitions.iter().map(|definition| (definition.count, definition.aux.len()));
         check_counts("DT_VERDEFNUM", dynamic.last(elf::DT_VERDEFNUM), "vd_cnt", counts)?;
@@ -155,6 +156,10 @@ impl<'a> ElfFile<'a> {
             return Err(Error::new(Code::Symbols, "DT_GNU_HASH: nbuckets is 0"));
         }
         let sections = read_sections(&bytes, &header)?;
+        if sections.is_empty() && header.e_shoff > 0 {
+            let text = "e_shoff is not 0, though there are no section headers";
+            return Err(Error::new(Code::SectionsInconsistent, text));
+        }
         let string_address = dynamic.last(elf::DT_STRTAB).unwrap_or_default();
         let string_offset = dynamic.space.offset_of(string_address).unwrap_or_default();
         let mut file = Self {
@@ -181,6 +186,7 @@ impl<'a> ElfFile<'a> {
         };
         if !file.sections.is_empty() {
             file.find_sections()?;
+            file.check_places()?;
             file.check_tables()?;
             file.check_symtabs()?;
         }
@@ -304,6 +310,24 @@ impl<'a> ElfFile<'a> {
         Ok(found)
     }
 
+    /// Checks that each loaded section with bytes in the file is where its PT_LOAD says.
+    fn check_places(&self) -> Result<(), Error> {
+        for (index, section) in self.sections.iter().enumerate() {
+            if !section.is_alloc() || !section.in_file() {
+                continue;
+            }
+            let space = &self.dynamic.space;
+            let room = space.from(&self.bytes, section.sh_addr).map(|rest| rest.size());
+            let right = space.offset_of(section.sh_addr) == Some(section.sh_offset)
+                && room.is_some_and(|room| section.sh_size <= room);
+            if !right {
+                let text = format_args!("section {index} is loaded and not where a PT_LOAD says");
+                return Err(Error::new(Code::SectionsInconsistent, text));
+            }
+        }
+        Ok(())
+    }
+
     /// Checks that each table is a section of its type, at its address, at least as long, and where its PT_LOAD says.
     fn check_tables(&self) -> Result<(), Error> {
         for (kind, address, size) in self.table_extents()? {
@@ -386,7 +410,12 @@ impl<'a> ElfFile<'a> {
 }
 
 /// Checks that every segment is in the file, and that the PT_LOADs are as the linker lays them out.
-fn check_segments(bytes: &Image<'_>, segments: &[Segment]) -> Result<(), Error> {
+fn check_segments(
+    bytes: &Image<'_>,
+    header: &FileHeader,
+    segments: &[Segment],
+    space: &AddressSpace,
+) -> Result<(), Error> {
     let top = match bytes.class {
         Class::Elf32 => u64::from(u32::MAX),
         Class::Elf64 => u64::MAX,
@@ -405,6 +434,10 @@ fn check_segments(bytes: &Image<'_>, segments: &[Segment]) -> Result<(), Error> 
     }
     if segments.iter().filter(|segment| segment.p_type == PT_PHDR).count() > 1 {
         return Err(Error::new(Code::Segment, "two PT_PHDR"));
+    }
+    if segments.iter().any(|segment| segment.p_type == PT_PHDR && !is_table(bytes, header, segment, space)) {
+        let text = "PT_PHDR is not where the program-header table is loaded";
+        return Err(Error::new(Code::Segment, text));
     }
     let mut end = 0;
     for (index, segment) in segments.iter().enumerate() {
@@ -427,6 +460,28 @@ fn check_segments(bytes: &Image<'_>, segments: &[Segment]) -> Result<(), Error> 
         }
     }
     Ok(())
+}
+
+/// Whether a PT_PHDR spans the program-header table, and a PT_LOAD puts it where it says.
+fn is_table(bytes: &Image<'_>, header: &FileHeader, segment: &Segment, space: &AddressSpace) -> bool {
+    let size = header.program_headers_end().saturating_sub(header.e_phoff);
+    segment.p_offset == header.e_phoff
+        && segment.p_filesz >= size
+        && space.offset_of(segment.p_vaddr) == Some(segment.p_offset)
+        && space.from(bytes, segment.p_vaddr).is_some_and(|rest| size <= rest.size())
+}
+
+/// Checks that no version-need record lies over another: each is written without a look at the others.
+fn check_apart(needs: &[Verneed<'_>]) -> Result<(), Error> {
+    let records = needs.iter().map(|need| need.position);
+    let mut places: Vec<u64> =
+        records.chain(needs.iter().flat_map(|need| need.aux.iter().map(|aux| aux.position))).collect();
+    places.sort_unstable();
+    let apart = places.windows(2).all(|pair| match pair {
+        [first, second] => second.saturating_sub(*first) >= 16,
+        _ => true,
+    });
+    if apart { Ok(()) } else { Err(Error::new(Code::Versions, "DT_VERNEED: a record lies over another")) }
 }
 
 fn check_dynamic(bytes: &Image<'_>, segments: &[Segment], dynamic: &Dynamic) -> Result<(), Error> {

@@ -201,9 +201,14 @@ pub fn want<'a>(file: &ElfFile<'a>, request: &Request<'a>) -> Result<Wanted<'a>,
     if let Some(soname) = request.soname {
         want_soname(file, soname, &mut entries)?;
     }
+    // A record of a library that is found in another way, such as DT_FILTER, keeps that name.
+    let mut needed: HashSet<&[u8]> = HashSet::new();
+    for (_, value) in old.iter().filter(|(tag, _)| *tag == elf::DT_NEEDED) {
+        needed.insert(file.strings.get(*value, "d_val", &mut Spent::default())?);
+    }
     let (mut need_files, mut need_kept) = (Vec::new(), Vec::new());
     for need in &file.needs {
-        let name = renamed(request, need.file);
+        let name = if needed.contains(need.file) { renamed(request, need.file) } else { need.file };
         need_files.push((name != need.file).then_some(name));
         let mut keep = true;
         if removed(request, name) {
@@ -218,6 +223,10 @@ pub fn want<'a>(file: &ElfFile<'a>, request: &Request<'a>) -> Result<Wanted<'a>,
         need_kept.push(keep);
     }
     if !need_kept.is_empty() && need_kept.iter().all(|kept| !kept) {
+        if !file.symbols.exact && file.dynamic.last(elf::DT_VERNEED) == Some(file.symbols.bound) {
+            let text = "the number of dynamic symbols is not known for certain, and would change";
+            return Err(Error::new(Code::NoRoom, text));
+        }
         entries.retain(|entry| ![elf::DT_VERNEED, elf::DT_VERNEEDNUM].contains(&entry.tag));
     }
     let mut changed = need_kept.iter().any(|kept| !kept) || need_files.iter().any(Option::is_some);
