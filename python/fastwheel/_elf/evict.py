@@ -38,18 +38,20 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class _Option:
-    """One way to make room: `out` leaves for another place with `out_size` bytes, `moves` happen inside.
+    """One way to make room: `out` leaves for another place with `out_size` bytes.
 
     Attributes:
         moved: bytes that leave or slide; those of a string table that stays in its segment are not counted.
         order: the order of `out`, which breaks ties.
+        between: the items [first, last) that slide by `delta`, up if behind the string table, else down with it.
     """
 
     moved: int
     order: int
     out: Item
     out_size: int
-    moves: tuple[Move, ...]
+    between: tuple[int, int]
+    delta: int
 
 
 def string_position(image: Image, items: Sequence[Item]) -> int:
@@ -137,45 +139,48 @@ def _options(image: Image, load: int, items: Sequence[Item], tail: int) -> list[
     following = items[position + 1].offset if position + 1 < len(items) else segment.offset + segment.file_size
     gap = following - _end(table)
     # behind the string table: what lies between slides up into the place of the one that leaves
-    align = 1
-    between: list[Item] = []
-    for item in items[position + 1 :]:
+    align, start, moved = 1, following, 0
+    for index in range(position + 1, len(items)):
+        item = items[index]
         if not item.movable:
             break
         if item.kind in EVICTABLE and item.size > 0:
             delta = 0 if gap >= tail else round_up(tail - gap, align)
-            start = _end(between[-1]) if between else following
             if start + delta <= _end(item):
-                moves = [
-                    Move(table, load, table.offset, table.address, table.size + tail),
-                    *(_by(other, load, delta) for other in between),
-                ]
-                moved = item.size + sum(other.size for other in between)
-                options.append(_Option(moved, item.order, item, item.size, tuple(moves)))
-        between.append(item)
+                options.append(_Option(moved + item.size, item.order, item, item.size, (position + 1, index), delta))
+        moved += item.size
+        start = _end(item)
         align = max(align, item.align)
     # before it: what lies between slides down, and the string table with it
-    align = table.align
-    between = [table]
-    lowest = position - 1
-    while lowest >= 0 and items[lowest].movable:
-        item = items[lowest]
+    align, lowest, moved = table.align, table.offset, 0
+    for index in range(position - 1, -1, -1):
+        item = items[index]
+        if not item.movable:
+            break
         if item.kind in EVICTABLE and item.size > 0:
             delta = 0 if gap >= tail else round_up(tail - gap, align)
-            if between[-1].offset >= item.offset + delta and (table.movable or delta == 0):
-                moves = [
-                    Move(table, load, table.offset - delta, table.address - delta, table.size + tail),
-                    *(_by(other, load, -delta) for other in between[1:]),
-                ]
-                moved = item.size + sum(other.size for other in between[1:])
-                options.append(_Option(moved, item.order, item, item.size, tuple(moves)))
-        between.append(item)
+            if lowest >= item.offset + delta and (table.movable or delta == 0):
+                options.append(_Option(moved + item.size, item.order, item, item.size, (index + 1, position), delta))
+        moved += item.size
+        lowest = item.offset
         align = max(align, item.align)
-        lowest -= 1
     # or the string table leaves itself
     if table.movable:
-        options.append(_Option(table.size, table.order, table, table.size + tail, ()))
+        options.append(_Option(table.size, table.order, table, table.size + tail, (0, 0), 0))
     return options
+
+
+def _inside(image: Image, load: int, items: Sequence[Item], tail: int, option: _Option) -> list[Move]:
+    """Return what happens in the PT_LOAD of the string table."""
+    position = string_position(image, items)
+    table = items[position]
+    if option.out == table:
+        return []
+    first, last = option.between
+    delta = option.delta if first > position else -option.delta
+    own = min(delta, 0)
+    grown = Move(table, load, table.offset + own, table.address + own, table.size + tail)
+    return [grown, *(_by(item, load, delta) for item in items[first:last])]
 
 
 def _only_section(image: Image, load: int, item: Item) -> bool:
@@ -219,7 +224,8 @@ def evict(
             pad = address - room.address
             if room.size < pad + option.out_size:
                 continue
-            moves = [*option.moves, Move(option.out, room.load, room.offset + pad, address, option.out_size)]
+            moves = _inside(image, load, items, tail, option)
+            moves.append(Move(option.out, room.load, room.offset + pad, address, option.out_size))
             if _countable(image, moves):
                 return moves
     return None
