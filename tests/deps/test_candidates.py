@@ -155,13 +155,16 @@ def test_odd_names(tmp_path: Path, library, facts, name: str) -> None:
         assert text.isprintable()
 
 
-def test_an_absolute_needed_is_followed(tmp_path: Path, library, facts) -> None:
-    """The linker records a library without DT_SONAME by the path that it was given."""
+def test_an_absolute_needed_is_followed_inside_the_search_path(tmp_path: Path, library, facts) -> None:
+    """The linker records a library without DT_SONAME by the path it was given; a wheel may not name just any file."""
     path = str(library(tmp_path / "libfoo.so"))
-    members = {"a.so": facts(path, f"{tmp_path}/none.so", "sub/relative.so")}
-    graph = build_graph(members, Search(Libc.GLIBC, Arch.X86_64), opaque=lambda _: False)
-    found, none, relative = graph.edges["a.so"]
+    outside = str(library(tmp_path / "elsewhere" / "libbar.so"))
+    members = {"a.so": facts(path, f"{tmp_path}/none.so", "sub/relative.so", outside)}
+    search = Search(Libc.GLIBC, Arch.X86_64, lib_paths=[str(tmp_path)])
+    found, none, relative, other = build_graph(members, search, opaque=lambda _: False).edges["a.so"]
     assert found.target == path
+    assert other.missing
+    assert other.tried[-1] == f"{outside}: a path of a wheel's file counts only inside the search path"
     assert none.missing
     assert none.tried[-1] == f"{tmp_path}/none.so: no such file"
     assert relative.missing

@@ -247,6 +247,9 @@ class Resolver:
             if ours and not meaning.startswith("/"):
                 continue  # relative to where the program is started
             path = meaning if has_origin(name) else self._search.root.host(meaning)
+            if ours and not self._search.covers(path):
+                reasons.append(f"{escape(path)}: a path of a wheel's file counts only inside the search path")
+                continue
             found = self._search.files.probe(path, plan.abi) if meaning.startswith("/") else None
             if isinstance(found, SystemFile):
                 return _Answer(self.add_system(found), Via.PATH)

@@ -201,6 +201,11 @@ class Search:
         found = self.existing((folder, f"/usr{folder}"), Via.INTERPRETER, "{}")
         return tuple(folder for folder in found if folder.path not in known)
 
+    def covers(self, path: str) -> bool:
+        """Whether a file lies directly in one of the folders that are searched for everybody."""
+        folder = os.path.realpath(dirname(path))
+        return any(os.path.realpath(item.path) == folder for item in (*self.first, *self.environment, *self.system))
+
     def find(self, name: str, folders: Iterable[Folder], wanted: Abi) -> Found:
         """Return the first usable file `name` (without a `/`) in `folders`."""
         faults: list[str] = []
