@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from elfcorpus.subject import Subject
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what needs the corpus in one process: its fixtures are dear, and a second process would make them again."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.xdist_group("elf-corpus"))
+
+
 @pytest.fixture(scope="session")
 def full() -> bool:
     """Whether everything is to be tried."""
