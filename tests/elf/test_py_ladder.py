@@ -184,9 +184,35 @@ def test_the_only_section_of_a_segment_stays() -> None:
 
 def test_an_uncertain_number_of_symbols_is_not_changed() -> None:
     """Without a hash table the symbols end where the next table begins: that one must not go away."""
-    with pytest.raises(ElfError) as caught:
-        edit(build(Shape(tables=("dynsym", "dynstr", "rodata"), versions=())), WISH)
-    assert caught.value.code == "FW400"
+    shape = Shape(tables=("dynsym", "dynstr", "rodata"), versions=())
+    data = build(shape)
+    headers = struct.unpack_from("<Q", data, 40)[0]
+    table = next(at for at in range(headers, len(data), 64) if struct.unpack_from("<I", data, at + 4)[0] == 11)
+    spoiled = bytearray(data)
+    struct.pack_into("<Q", spoiled, table + 56, 23)  # sh_entsize
+    for other in (bytes(spoiled), build(replace(shape, sections=False))):
+        with pytest.raises(ElfError) as caught:
+            edit(other, WISH)
+        assert caught.value.code == "FW400"
+    # a section that says so is believed; and readers stop at the zeros that the strings left
+    assert plan_edit(data, WISH).rung == 3
+    assert symbols(edit(data, WISH)) == symbols(data)
     data = build(Shape(tables=("dynsym", "dynstr"), versions=()))
     assert plan_edit(data, WISH).rung == 2
     assert len(symbols(edit(data, WISH))) == len(symbols(data))
+
+
+def test_notes_that_make_room_go_whole() -> None:
+    """A PT_NOTE that begins in the way of one more program header ends behind it."""
+    data = bytearray(build(RUNGS["append and evict"][0]))
+    at = 64 + 56 * next(index for index, segment in enumerate(read(data).segments) if segment.type == 4)
+    size = struct.unpack_from("<Q", data, at + 32)[0] + 0x18
+    struct.pack_into("<QQ", data, at + 32, size, size)
+    plan = plan_edit(bytes(data), WISH)
+    assert plan.rung == 7
+    assert plan.layout is not None
+    assert [move.item.kind for move in plan.layout.moves if move.load < 0][:3] == [1, 7, 0x6FFFFFF6]
+    before, after = (
+        next(item for item in read(file).segments if item.type == 4) for file in (data, edit(bytes(data), WISH))
+    )
+    assert (after.file_size, after.offset > before.offset) == (before.file_size, True)

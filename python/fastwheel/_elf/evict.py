@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fastwheel._elf.items import EVICTABLE, Item, is_block_item, whole_segments
+from fastwheel._elf.items import EVICTABLE, Item, is_block_item, whole_end, whole_segments
 from fastwheel._elf.room import Room, round_up
 from fastwheel._elf.section import SHF_ALLOC, SHT_DYNSYM, SHT_STRTAB
 
@@ -236,15 +236,18 @@ def move_block(
 ) -> tuple[list[Move], Room] | None:
     """Rung 7: send what lies directly behind the program-header table into `room`, all by one distance.
 
+    A PT_NOTE, PT_INTERP or PT_GNU_PROPERTY that begins there goes whole.
+
     Returns:
         The moves by ascending offset, and what is left of the room; None if something that must stay is in the way.
     """
+    limit = whole_end(image, table_end, table_end + entry_size)
     block: list[Item] = []
     align = 1
     for item in items:
         if item.offset < table_end:
             continue
-        if item.offset >= table_end + entry_size:
+        if item.offset >= limit:
             break
         if not is_block_item(image, item):
             return None

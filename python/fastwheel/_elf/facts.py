@@ -32,6 +32,7 @@ from fastwheel._elf.symbol import (
     STB_LOCAL,
     STB_WEAK,
     STT_FUNC,
+    ended,
     iter_symbols,
     read_symbol_table,
 )
@@ -113,7 +114,7 @@ def _read(data: memoryview) -> Facts:
         text_relocations = last(dynamic, DT_TEXTREL) is not None or flags & DF_TEXTREL != 0
         version_needs = _needs(read_needs(data, header, segments, dynamic, strings))
         version_definitions = _definitions(read_definitions(data, header, segments, dynamic, strings))
-        table = read_symbol_table(data, header, segments, dynamic, strings)
+        table = ended(data, header, read_symbol_table(data, header, segments, dynamic, strings))
         names = _names(iter_symbols(data, header, table), strings)
     return Facts(
         bits=header.bits,
@@ -235,7 +236,7 @@ def _symbols(data: memoryview) -> tuple[Symbol, ...]:
     strings = read_strings(data, segments, dynamic)
     needs = read_needs(data, header, segments, dynamic, strings)
     definitions = read_definitions(data, header, segments, dynamic, strings)
-    table = read_symbol_table(data, header, segments, dynamic, strings)
+    table = ended(data, header, read_symbol_table(data, header, segments, dynamic, strings))
     versym = read_versym(data, header, segments, dynamic, table.count)
     # the first record of an index wins
     needed: dict[int, tuple[str, str]] = {}

@@ -68,7 +68,7 @@ from fastwheel._elf.segment import (
     read_interpreter,
     read_segments,
 )
-from fastwheel._elf.symbol import gnu_hash, hash_counts, hash_word, read_symbol_table, symbol_size
+from fastwheel._elf.symbol import SymbolTable, gnu_hash, hash_counts, hash_word, read_symbol_table, symbol_size
 from fastwheel._elf.version import read_definitions, read_needs, versym_offset
 from fastwheel.errors import ElfError
 
@@ -79,7 +79,6 @@ if TYPE_CHECKING:
     from fastwheel._elf.header import Header
     from fastwheel._elf.model import Segment
     from fastwheel._elf.section import Section
-    from fastwheel._elf.symbol import SymbolTable
     from fastwheel._elf.version import Definition, Need
 
 __all__ = [
@@ -221,6 +220,7 @@ def open_image(data: bytes) -> Image:
     capacity = dynamic.capacity
     if sections:
         dynamic_section, string_section = _find_sections(sections, dynamic, strings)
+        symbols = _counted(header, dynamic, sections, symbols)
         capacity = min(capacity, sections[dynamic_section].size // (header.bits // 4))
         if len(dynamic.entries) >= capacity:
             raise ElfError("FW402", "the section .dynamic is shorter than the dynamic section")
@@ -337,6 +337,30 @@ def _find_sections(sections: Sequence[Section], dynamic: Dynamic, strings: Strin
     if sections[dynamic_section].link != string_section:
         raise ElfError("FW402", "sh_link of .dynamic is not .dynstr")
     return dynamic_section, string_section
+
+
+def _counted(header: Header, dynamic: Dynamic, sections: Sequence[Section], symbols: SymbolTable) -> SymbolTable:
+    """Return the symbol table with the count of its section, if that is consistent and a hash table gives none."""
+    if symbols.exact:
+        return symbols
+    size = symbol_size(header)
+    address, versions = last(dynamic, DT_SYMTAB), last(dynamic, DT_VERSYM)
+    # one version index for each symbol
+    sizes = {other.size for other in sections if other.type == SHT_GNU_VERSYM and other.address == versions}
+    for section in sections:
+        count = section.size // size
+        if (
+            section.type == SHT_DYNSYM
+            and section.flags & SHF_ALLOC
+            and section.address == address
+            and section.offset == symbols.offset
+            and section.entsize == size
+            and section.size % size == 0
+            and 0 < count <= symbols.count
+            and (versions is None or 2 * count in sizes)
+        ):
+            return SymbolTable(symbols.offset, count, exact=True)
+    return symbols
 
 
 def table_extents(image: Image) -> tuple[tuple[int, int, int], ...]:

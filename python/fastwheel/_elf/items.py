@@ -62,6 +62,7 @@ __all__ = [
     "is_block_item",
     "is_zero",
     "items_of_load",
+    "whole_end",
     "whole_segments",
 ]
 
@@ -313,6 +314,18 @@ def is_block_item(image: Image, item: Item) -> bool:
                 return True
         return False
     return item.movable and item.kind in EVICTABLE
+
+
+def whole_end(image: Image, start: int, end: int) -> int:
+    """Return `end`, or where the last of a row of PT_NOTE, PT_INTERP, PT_GNU_PROPERTY that begins before it ends."""
+    for low, high in sorted(
+        (segment.offset, segment.offset + segment.file_size)
+        for segment in image.segments
+        if segment.type in {PT_NOTE, PT_INTERP, PT_GNU_PROPERTY}
+    ):
+        if start <= low < end:
+            end = max(end, high)
+    return end
 
 
 def whole_segments(image: Image, start: int, end: int) -> bool:

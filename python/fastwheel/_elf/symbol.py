@@ -44,6 +44,7 @@ __all__ = [
     "STT_FUNC",
     "GnuHash",
     "SymbolTable",
+    "ended",
     "gnu_hash",
     "hash_counts",
     "hash_word",
@@ -225,6 +226,22 @@ def read_symbol_table(
         count += 1
     stop = u32(data, header, offset + count * size) if count < most else 0
     return SymbolTable(offset, count, exact=False, bound=bound, stop=stop)
+
+
+def ended(data: bytes | memoryview, header: Header, table: SymbolTable) -> SymbolTable:
+    """Return `table` without what is behind its first empty entry, if its count is an upper bound.
+
+    There is none inside a table, but often padding behind it. Only for those that read: an editor must not forget a
+    symbol.
+    """
+    if table.exact:
+        return table
+    size = symbol_size(header)
+    for index in range(1, table.count):
+        start = table.offset + index * size
+        if not any(data[start : start + size]):
+            return SymbolTable(table.offset, index, exact=False, bound=table.bound, stop=table.stop)
+    return table
 
 
 def iter_symbols(

@@ -213,7 +213,7 @@ impl Facts {
         self.version_needs = needs.iter().map(VersionNeed::of).collect();
         let definitions = read_definitions(image, dynamic, &strings)?;
         self.version_definitions = definitions.iter().map(VersionDefinition::of).collect();
-        let table = SymbolTable::read(image, machine, dynamic, &strings)?;
+        let table = SymbolTable::read(image, machine, dynamic, &strings)?.ended();
         self.read_names(&table, &strings)
     }
 
@@ -306,7 +306,7 @@ pub fn symbols(data: &[u8]) -> Result<Vec<Symbol<'_>>, Error> {
         needs: read_needs(&image, &dynamic, &strings)?,
         definitions: read_definitions(&image, &dynamic, &strings)?,
     };
-    let table = SymbolTable::read(&image, header.e_machine, &dynamic, &strings)?;
+    let table = SymbolTable::read(&image, header.e_machine, &dynamic, &strings)?.ended();
     let versym = read_versym(&image, &dynamic, table.count)?;
     let (needed, defined) = (versions.needed(), versions.defined());
     let mut names: HashMap<u32, &[u8]> = HashMap::new();

@@ -182,6 +182,24 @@ impl<'a> SymbolTable<'a> {
         Self { table, offset, count, exact: true, bound: 0, stop: 0 }
     }
 
+    /// The same without what is behind its first empty entry, if the count is an upper bound.
+    ///
+    /// There is none inside a table, but often padding behind it. Only for those that read: an editor must not forget a
+    /// symbol.
+    pub fn ended(self) -> Self {
+        let empty =
+            |index: &u64| self.entry(*index).is_some_and(|entry| entry.data.iter().all(|byte| *byte == 0));
+        if self.exact {
+            return self;
+        }
+        Self { count: (1..self.count).find(empty).unwrap_or(self.count), ..self }
+    }
+
+    /// The same table with exactly `count` entries.
+    pub fn of(self, count: u64) -> Self {
+        Self { count, exact: true, bound: 0, stop: 0, ..self }
+    }
+
     /// Its bytes.
     pub fn bytes(&self) -> &'a [u8] {
         self.table.map_or(&[][..], |table| table.slice(0, self.size()))

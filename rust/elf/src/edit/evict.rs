@@ -5,7 +5,7 @@ use std::ops::Range;
 use object::elf;
 
 use crate::edit::file::{ElfFile, Load};
-use crate::edit::items::{EVICTABLE, Item, is_block_item, whole_segments};
+use crate::edit::items::{EVICTABLE, Item, is_block_item, whole_end, whole_segments};
 use crate::edit::room::{Room, round_up};
 
 /// A table that gets a new place or a new size.
@@ -254,6 +254,8 @@ pub fn evict(
 
 /// Rung 7: send what lies directly behind the program-header table into `room`, all by one distance.
 ///
+/// A PT_NOTE, PT_INTERP or PT_GNU_PROPERTY that begins there goes whole.
+///
 /// The moves by ascending offset, and what is left of the room; `None` if something that must stay is in the way.
 pub fn move_block(
     file: &ElfFile<'_>,
@@ -262,7 +264,7 @@ pub fn move_block(
     entry_size: u64,
     room: &Room,
 ) -> Option<(Vec<Move>, Room)> {
-    let limit = table_end.saturating_add(entry_size);
+    let limit = whole_end(file, table_end, table_end.saturating_add(entry_size));
     let behind = items.iter().filter(|item| item.offset >= table_end);
     let block: Vec<&Item> = behind.take_while(|item| item.offset < limit).collect();
     if !block.iter().all(|item| is_block_item(file, item)) {

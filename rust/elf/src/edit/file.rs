@@ -2,6 +2,7 @@
 //!
 //! [`ElfFile::open`] makes its checks in the order in which they stand there; the first fault wins.
 
+use std::collections::BTreeSet;
 use std::ops::Deref;
 
 use object::elf::{self, DynamicTag, Machine, PT_INTERP, PT_LOAD, PT_NULL, PT_PHDR, SectionType};
@@ -186,6 +187,7 @@ impl<'a> ElfFile<'a> {
         };
         if !file.sections.is_empty() {
             file.find_sections()?;
+            file.count_symbols()?;
             file.check_places()?;
             file.check_tables()?;
             file.check_symtabs()?;
@@ -272,6 +274,39 @@ impl<'a> ElfFile<'a> {
             return Err(fault("the section .dynamic is shorter than the dynamic section"));
         }
         (self.dynamic_section, self.string_section) = (dynamic_section, string_section);
+        Ok(())
+    }
+
+    /// Takes the number of symbols from their section, if that is consistent and a hash table gives none.
+    fn count_symbols(&mut self) -> Result<(), Error> {
+        if self.symbols.exact {
+            return Ok(());
+        }
+        let size = symbol_size(self.bytes.class);
+        let (address, versions) = (self.dynamic.last(elf::DT_SYMTAB), self.dynamic.last(elf::DT_VERSYM));
+        // One version index for each symbol.
+        let others = self
+            .sections
+            .iter()
+            .filter(|other| other.sh_type == elf::SHT_GNU_VERSYM && versions == Some(other.sh_addr));
+        let sizes: BTreeSet<u64> = others.map(|other| other.sh_size).collect();
+        let found = self.sections.iter().find_map(|section| {
+            let count = section.sh_size.checked_div(size)?;
+            let right = section.sh_type == elf::SHT_DYNSYM
+                && section.is_alloc()
+                && Some(section.sh_addr) == address
+                && section.sh_offset == self.symbols.offset
+                && section.sh_entsize == size
+                && section.sh_size.is_multiple_of(size)
+                && 0 < count
+                && count <= self.symbols.count
+                && (versions.is_none() || sizes.contains(&count.saturating_mul(2)));
+            right.then_some(count)
+        });
+        if let Some(count) = found {
+            self.symbols = self.symbols.of(count);
+            self.versym = read_versym(&self.bytes, &self.dynamic, count)?;
+        }
         Ok(())
     }
 

@@ -342,6 +342,17 @@ pub fn is_block_item(file: &ElfFile<'_>, item: &Item) -> bool {
     }
 }
 
+/// `end`, or where the last of a row of PT_NOTE, PT_INTERP, PT_GNU_PROPERTY that begins before it ends.
+pub fn whole_end(file: &ElfFile<'_>, start: u64, end: u64) -> u64 {
+    let kinds = [PT_NOTE, PT_INTERP, PT_GNU_PROPERTY];
+    let segments = file.segments.iter().filter(|segment| kinds.contains(&segment.p_type));
+    let mut ranges: Vec<(u64, u64)> = segments.map(|segment| (segment.p_offset, segment.end())).collect();
+    ranges.sort_unstable();
+    ranges
+        .into_iter()
+        .fold(end, |end, (low, high)| if start <= low && low < end { end.max(high) } else { end })
+}
+
 /// Whether each PT_NOTE, PT_INTERP and PT_GNU_PROPERTY is inside [start, end) of the file or apart from it.
 pub fn whole_segments(file: &ElfFile<'_>, start: u64, end: u64) -> bool {
     let kinds = [PT_NOTE, PT_INTERP, PT_GNU_PROPERTY];
