@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
@@ -392,11 +393,15 @@ def table_extents(image: Image) -> tuple[tuple[int, int, int], ...]:
 
 def _check_places(image: Image) -> None:
     """Check that each loaded section with bytes in the file is where its PT_LOAD says."""
+    segments = [image.segments[index] for index in image.loads]
+    starts = [load.address for load in segments]
     for index, section in enumerate(image.sections):
         if not section.flags & SHF_ALLOC or not section.in_file:
             continue
-        place = file_offset(image.segments, section.address)
-        if place is None or place[0] != section.offset or section.size > place[1] - place[0]:
+        rank = bisect_right(starts, section.address) - 1
+        load = segments[max(rank, 0)]
+        inside = section.address - load.address
+        if rank < 0 or section.offset != load.offset + inside or section.size > load.file_size - inside:
             raise ElfError("FW402", f"section {index} is loaded and not where a PT_LOAD says")
 
 

@@ -86,7 +86,8 @@ class Section:
     @property
     def in_file(self) -> bool:
         """Whether the section has bytes in the file."""
-        return self.type not in {SHT_NOBITS, SHT_NULL} and self.size > 0
+        # asked some ten times of each of what may be 100,000 sections
+        return self.size > 0 and self.type != SHT_NOBITS and self.type != SHT_NULL  # noqa: PLR1714
 
 
 def read_sections(data: bytes | memoryview, header: Header) -> tuple[Section, ...]:

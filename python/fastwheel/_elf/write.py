@@ -340,8 +340,9 @@ def new_sections(image: Image, wanted: Wanted, layout: Layout) -> list[Section]:
     sections = []
     for index, section in enumerate(image.sections):
         result = section
-        if section.type != SHT_NULL:
-            result = replace(section, offset=_section_offset(image, layout, section))
+        offset = _section_offset(image, layout, section) if section.type != SHT_NULL else section.offset
+        if offset != section.offset:
+            result = replace(section, offset=offset)
         if index in moves:
             move = moves[index]
             result = replace(result, offset=move.offset, address=move.address, size=move.size)
