@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -80,13 +81,14 @@ class Fastwheel:
         return Outcome(bytes(out), seconds=time.perf_counter() - start)
 
 
-class _Program:
+class _Program(ABC):
     """An editor that is run as a program on a copy of the file."""
 
     name = ""
 
+    @abstractmethod
     def command(self, source: Path, target: Path, request: Request) -> list[str]:
-        raise NotImplementedError
+        """Return the command line that makes `target` of `source`."""
 
     def edit(self, data: bytes, request: Request) -> Outcome:
         with tempfile.TemporaryDirectory() as folder:
