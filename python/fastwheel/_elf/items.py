@@ -329,11 +329,15 @@ def whole_end(image: Image, start: int, end: int) -> int:
 
 
 def whole_segments(image: Image, start: int, end: int) -> bool:
-    """Whether each PT_NOTE, PT_INTERP and PT_GNU_PROPERTY is inside [start, end) of the file or apart from it."""
+    """Whether each PT_NOTE, PT_INTERP and PT_GNU_PROPERTY is inside [start, end) of the file or apart from it.
+
+    None of those inside is longer in memory: there would be no room for it.
+    """
     for segment in image.segments:
         if segment.type not in {PT_NOTE, PT_INTERP, PT_GNU_PROPERTY}:
             continue
         low, high = segment.offset, segment.offset + segment.file_size
-        if low < end and high > start and not (start <= low and high <= end):
+        whole = start <= low and high <= end and segment.memory_size == segment.file_size
+        if low < end and high > start and not whole:
             return False
     return True

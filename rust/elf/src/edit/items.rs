@@ -354,10 +354,13 @@ pub fn whole_end(file: &ElfFile<'_>, start: u64, end: u64) -> u64 {
 }
 
 /// Whether each PT_NOTE, PT_INTERP and PT_GNU_PROPERTY is inside [start, end) of the file or apart from it.
+///
+/// None of those inside is longer in memory: there would be no room for it.
 pub fn whole_segments(file: &ElfFile<'_>, start: u64, end: u64) -> bool {
     let kinds = [PT_NOTE, PT_INTERP, PT_GNU_PROPERTY];
     file.segments.iter().filter(|segment| kinds.contains(&segment.p_type)).all(|segment| {
         let (low, high) = (segment.p_offset, segment.end());
-        low >= end || high <= start || (start <= low && high <= end)
+        let whole = start <= low && high <= end && segment.p_memsz == segment.p_filesz;
+        low >= end || high <= start || whole
     })
 }
