@@ -95,9 +95,9 @@ def test_numbered_cases(make: Callable[[random.Random], tuple[bytes, Edit]], par
         data, edit = make(random.Random(f"{make.__name__}{number}"))
         tally[_assert_same(data, edit, f"{make.__name__}{number}")] += 1
     if tally.total() >= 500:
-        # the cases are worth something: many are edited, and the gate, the reader and the layout each refuse some
+        # the cases are worth something: many are edited, and the gate and the request are each refused sometimes
         assert tally["edited"] > tally.total() / 5
-        assert {"FW400", "FW401", "FW403"} <= set(tally)
+        assert {"FW401", "FW403"} <= set(tally)
 
 
 def test_the_cases_climb_every_rung() -> None:
