@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import TYPE_CHECKING
 
@@ -57,8 +58,9 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
 def test_no_file_stays_open(tmp_path: Path) -> None:
     path = tmp_path / "text"
     path.write_bytes(b"text")
+    gc.collect()  # files that other tests have left behind are not to be closed in between
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(50):
         with pytest.raises(ElfError):
             engine.read_file(path)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
