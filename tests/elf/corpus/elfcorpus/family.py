@@ -80,6 +80,10 @@ class Workshop:
         )
 
 
+#: Part of every key. Read once, on import: CPython 3.11 fails to parse source in several threads at a time.
+_WORKSHOP = inspect.getsource(Workshop)
+
+
 @dataclass(frozen=True)
 class Family:
     """Shapes that are built together.
@@ -109,7 +113,7 @@ class Family:
             if path.suffix != ".c" or path.name != "loader.c":
                 sources.update(path.name.encode() + path.read_bytes())
         module = inspect.getsource(inspect.getmodule(self.build) or type(self))
-        key = [module, inspect.getsource(Workshop), sources.hexdigest(), *map(version_of, self.programs)]
+        key = [module, _WORKSHOP, sources.hexdigest(), *map(version_of, self.programs)]
         folder = cached(f"shapes-{self.name}", key, make)
         rows = json.loads((folder / "subjects.json").read_text())
         return [
