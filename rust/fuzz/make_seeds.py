@@ -1,4 +1,4 @@
-"""Writes the seed corpus, `seeds`: one tiny image for each layout and machine, with the request of `edit_reload` inside.
+"""Writes the seed corpus, `seeds`: one tiny image for each layout and machine, with a request of `edit_reload` in it.
 
 python rust/fuzz/make_seeds.py
 """
