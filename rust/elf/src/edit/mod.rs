@@ -2,15 +2,17 @@
 //!
 //! The order of what can go wrong: the request (FW403), reading (FW300 to FW308), the gate (FW401, FW402), the new table
 //! (FW404), the layout (FW400, FW401, FW402), the post-conditions (FW900). `python/fastwheel/_elf/` is the twin, module for
-//! module: `editor.py` is this one, `image.py` is `file.rs`.
+//! module: `editor.py` is this one, `image.py` is `file.rs` and `gate.rs`.
 
 mod check;
 mod compare;
 mod evict;
 mod file;
+mod gate;
 mod items;
 mod layout;
 mod patch;
+mod relocation;
 mod request;
 mod room;
 mod strings;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use object::elf::{self, Machine, PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, PT_NULL, PT_PHDR};
+use object::elf::{self, PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, PT_NULL, PT_PHDR};
 
 use crate::dynamic::DT_MIPS_RLD_MAP_REL;
 use crate::edit::evict::Move;
@@ -11,6 +11,7 @@ use crate::edit::impossible;
 use crate::edit::items::POINTERS;
 use crate::edit::layout::Layout;
 use crate::edit::patch::Patch;
+use crate::edit::relocation::is_hint;
 use crate::edit::request::{Entry, Wanted};
 use crate::edit::room::{Slot, relro_padding};
 use crate::edit::strings::Placed;
@@ -55,50 +56,6 @@ pub fn dynamic_room<'a>(file: &ElfFile<'_>, entries: &[Entry<'a>]) -> (Vec<Entry
         return (entries, 0);
     }
     (entries, count.saturating_add(5).saturating_mul(file.entry_size()))
-}
-
-/// Whether DT_RELACOUNT or DT_RELCOUNT may go: all that it counts is in its table and without a symbol.
-///
-/// Loaders trust the number without looking at the entries. Without it they look at the type and the symbol of each, and
-/// so do the same only if these are what was promised.
-fn is_hint(file: &ElfFile<'_>, entry: &Entry<'_>) -> bool {
-    let (tag, size_tag, words) = match entry.tag {
-        elf::DT_RELACOUNT => (elf::DT_RELA, elf::DT_RELASZ, 3),
-        elf::DT_RELCOUNT => (elf::DT_REL, elf::DT_RELSZ, 2),
-        _ => return false,
-    };
-    if entry.value == 0 {
-        return true;
-    }
-    let Some(kind) = relative_type(file.header.e_machine) else { return false };
-    let word = file.bytes.class.word_size();
-    let width = word.saturating_mul(words);
-    let size = file.dynamic.last(size_tag).unwrap_or(0);
-    let table = file.dynamic.last(tag).and_then(|address| file.dynamic.space.from(&file.bytes, address));
-    let Some(table) =
-        table.filter(|table| entry.value <= size.min(table.size()).checked_div(width).unwrap_or(0))
-    else {
-        return false;
-    };
-    // `r_info` without a symbol is the type alone, in both classes.
-    (0..entry.value).all(|index| table.word(index.saturating_mul(width).saturating_add(word)) == Some(kind))
-}
-
-/// The type of a relocation that adds the load address and nothing else.
-fn relative_type(machine: Machine) -> Option<u64> {
-    Some(match machine {
-        elf::EM_386 | elf::EM_X86_64 => 8,
-        elf::EM_S390 => 12,
-        elf::EM_68K | elf::EM_PPC | elf::EM_PPC64 | elf::EM_SPARC | elf::EM_SPARC32PLUS | elf::EM_SPARCV9 => {
-            22
-        }
-        elf::EM_ARM => 23,
-        elf::EM_ALPHA => 27,
-        elf::EM_SH => 165,
-        elf::EM_AARCH64 => 1027,
-        elf::EM_RISCV | elf::EM_LOONGARCH => 3,
-        _ => return None,
-    })
 }
 
 /// The changes that turn the input into the output.
