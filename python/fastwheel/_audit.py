@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
     from fastwheel.deps.include import Include
     from fastwheel.deps.objects import Edge, Graph
+    from fastwheel.deps.search import Search
     from fastwheel.policy.tables import Policy
     from fastwheel.survey import Survey
     from fastwheel.wheel.limits import Limits
     from fastwheel.wheel.wheel import Wheel
 
-__all__ = ["audit", "examine"]
+__all__ = ["audit", "examine", "judge"]
 
 
 def audit(
@@ -112,7 +113,15 @@ def examine(wheel: Wheel, options: Options, *, digest: bool = False) -> Verdict:
     candidates = _candidates(wheel, found.arch, libc, options.plat, notes)
     if options.policy_file is not None:
         candidates = with_custom(candidates, load_policies(options.policy_file, libc, found.arch))
-    return _Audit(wheel.path.name, found, candidates, options, notes).verdict()
+    return _Audit(wheel.path.name, found, candidates, options, notes, None).verdict()
+
+
+def judge(name: str, found: Survey, candidates: tuple[Policy, ...], options: Options, search: Search) -> Verdict:
+    """Audit ELF files that were surveyed before against `candidates` (the last one `linux_<arch>`).
+
+    Libraries outside of the wheel are looked for in `search` only, whatever `options` say of it.
+    """
+    return _Audit(name, found, candidates, options, list(found.notes), search).verdict()
 
 
 def _aimed_at(wheel: Wheel, plat: str) -> tuple[Arch | None, Libc | None]:
@@ -181,7 +190,13 @@ class _Audit:
     """The working state of one audit; `verdict` is the only thing asked of it."""
 
     def __init__(
-        self, name: str, found: Survey, candidates: tuple[Policy, ...], options: Options, notes: list[str]
+        self,
+        name: str,
+        found: Survey,
+        candidates: tuple[Policy, ...],
+        options: Options,
+        notes: list[str],
+        search: Search | None,
     ) -> None:
         self.name = name
         self.found = found
@@ -194,22 +209,26 @@ class _Audit:
         real = [policy for policy in candidates if policy.priority > 0]
         self.everywhere = frozenset.intersection(*(policy.allowlist for policy in real)) if real else frozenset()
         self.includes: tuple[Include, ...] = ()
+        self.search = search or self._host_search()
         self.graph = self._build_graph()
         self.notes += self.graph.notes
 
-    def _build_graph(self) -> Graph:
-        from fastwheel.deps.files import SystemFile, abi_of
-        from fastwheel.deps.graph import build_graph
+    def _host_search(self) -> Search:
         from fastwheel.deps.search import Search
 
-        libc = self.policies[0].libc
-        self.search = search = Search.for_host(
-            libc,
+        return Search.for_host(
+            self.policies[0].libc,
             self.policies[0].arch,
             environ=os.environ if self.options.environ is None else self.options.environ,
             ldpaths=self.options.ldpaths,
             lib_paths=self.options.lib_paths,
         )
+
+    def _build_graph(self) -> Graph:
+        from fastwheel.deps.files import SystemFile, abi_of
+        from fastwheel.deps.graph import build_graph
+
+        search = self.search
         members = {unit.path: unit.facts for unit in self.found.units}
         if self.options.include:
             from fastwheel.deps.include import find_includes

@@ -134,15 +134,19 @@ class WheelInfo:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What is asked of METADATA: whose it is.
+    """What is asked of METADATA: whose it is, and which license files it promises.
 
     Attributes:
         name: `Name`, as spelled.
         version: `Version`, as spelled.
+        format: `Metadata-Version`, or "".
+        license_files: `License-File`, in their order (PEP 639).
     """
 
     name: str
     version: str
+    format: str = ""
+    license_files: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, content: bytes) -> Metadata:
@@ -156,7 +160,13 @@ class Metadata:
         except UnicodeDecodeError:
             _bad("METADATA is not UTF-8", "FW203")
         headers, _ = _headers(text[:_MOST_HEADERS])
-        return cls(_only(headers, "name"), _only(headers, "version"))
+        named = [(key.lower(), value) for key, value in headers]
+        return cls(
+            _only(headers, "name"),
+            _only(headers, "version"),
+            next((value for key, value in named if key == "metadata-version"), ""),
+            tuple(value for key, value in named if key == "license-file"),
+        )
 
 
 def _only(headers: Sequence[tuple[str, str]], name: str) -> str:
