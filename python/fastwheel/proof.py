@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["prove"]
 
 #: Our own output is not judged by how far it inflates.
-_UNLIMITED: Final = Limits(total_size=1 << 62, ratio=1 << 30, ratio_floor=1 << 62, members=1 << 31)
+_UNLIMITED: Final = Limits.unlimited()
 
 
 def prove(

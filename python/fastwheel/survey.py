@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from fastwheel import engine
 from fastwheel.errors import ElfError, FastwheelError, escape
 from fastwheel.policy.arch import Arch, Libc, arch_from_tags, arch_of, libc_from_tags, libc_of, machine_name
+from fastwheel.wheel.directory import limit
 from fastwheel.wheel.layout import SITE
+from fastwheel.wheel.names import shown
 from fastwheel.wheel.zipformat import ZSTD
 
 if TYPE_CHECKING:
@@ -94,6 +96,7 @@ def survey(
         FastwheelError: a member's content contradicts the central directory, or an ELF member is malformed.
     """
     files = [member for member in wheel.archive.members if not member.is_dir]
+    _check_elf_sizes(wheel, files)
     # zstd (PEP 784) is the standard library's to inflate, where it has it; the reader refused it elsewhere.
     odd = [member for member in files if member.method == ZSTD]
     plain = [member for member in files if member.method != ZSTD]
@@ -113,6 +116,16 @@ def survey(
         if result.facts is not None:
             found.append((member, result.facts))
     return _sort_out(wheel, found, digests, arch, libc)
+
+
+def _check_elf_sizes(wheel: Wheel, files: Sequence[Member]) -> None:
+    """Refuse an ELF file beyond the limit before it is inflated."""
+    archive = wheel.archive
+    most = archive.limits.elf_size
+    for member in files:
+        if member.size > most and next(archive.stream(member), b"").startswith(b"\x7fELF"):
+            message = f"'{shown(member.name)}' is an ELF file of {member.size} bytes, {most} are allowed"
+            limit(archive.label, message, "elf_size")
 
 
 def _scan_content(content: bytes) -> engine.Scanned:

@@ -9,6 +9,7 @@ import pytest
 
 from fastwheel.errors import FastwheelError
 from fastwheel.wheel.archive import Archive, Limits
+from fastwheel.wheel.limits import OPTIONS
 
 CASES = {}
 
@@ -531,6 +532,7 @@ def test_archive_is_refused(kit, name):
         b"", b"/etc/passwd", b"../a", b"a/../../b", b"a/..", b"..", b".", b"./a", b"a/./b", b"a//b", b"a\\b", b"..\\a",
         b"a\0b", b"a\nb", b"a\x1b[2J", b"\x7f", b"C:/a", b"c:/windows/a", b"/", b"//a", "a\u0085b".encode(),
         b"\xff\xfe", b"caf\xe9.py", b"a/\xed\xa0\x80", b"x" * 4097, b"a/.//", b"a/../", b"\xc0\xaf",
+        b"x/" * 2049, b"a/" + b"x" * 256, "é".encode() * 128,
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("flags", [0, 0x800])
@@ -562,6 +564,8 @@ LIMITS = {
     "members": Limits(members=1),
     "total_size": Limits(total_size=269),
     "ratio": Limits(ratio=2, ratio_floor=10),
+    "name_length": Limits(name_length=4),
+    "depth": Limits(depth=0),
 }
 
 
@@ -572,7 +576,14 @@ def test_limits(kit, name):
     with pytest.raises(FastwheelError) as caught:
         Archive.open(path, LIMITS[name])
     assert caught.value.code == "FW113"
-    assert f"'{name}'" in (caught.value.hint or "")
+    assert f"'{name}' with {OPTIONS[name]}" in (caught.value.hint or "")
+
+
+def test_depth_counts_parts(kit):
+    path = kit.save(kit.assemble([kit.Part("a/b/c.txt", b"1"), kit.Part("d/e/", method=0, mode=0o40755)]))
+    Archive.open(path, Limits(depth=3, name_length=9)).close()
+    with pytest.raises(FastwheelError, match=r"a/b/c\.txt' lies deeper"):
+        Archive.open(path, Limits(depth=2))
 
 
 def test_the_whole_archive_has_a_ratio_too(kit):

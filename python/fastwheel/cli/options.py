@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from fastwheel.errors import escape
+from fastwheel.wheel.limits import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["isa_option", "pure_option", "search_options", "wheel_argument"]
+__all__ = ["isa_option", "limits_options", "pure_option", "search_options", "wheel_argument"]
 
 
 def _existing_file(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
@@ -75,6 +78,59 @@ def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
         metavar="DIR[:DIR...]",
         help="Search these folders instead of ld.so.conf and LD_LIBRARY_PATH; empty searches none.",
     )(function)
+
+
+_UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def _size(text: str) -> int:
+    """A number of bytes, with or without a unit: 800, 64K, 1.5G, 2GiB. Units are powers of 1024."""
+    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?) ?(?:([KMGT])i?)?B?", text.strip(), re.ASCII | re.IGNORECASE)
+    if found is None:
+        raise click.BadParameter(f"'{escape(text)}' is no size, such as 800, 64K, 1.5G or 2GiB")
+    return int(float(found[1]) * _UNITS[(found[2] or "").upper()])
+
+
+def _count(text: str) -> int:
+    """A whole number above zero."""
+    if not re.fullmatch(r"\d{1,18}", text.strip(), re.ASCII) or not int(text):
+        raise click.BadParameter(f"'{escape(text)}' is no number above zero")
+    return int(text)
+
+
+#: The attribute of `Limits`, how its option is spelled, what kind it is, and its help.
+_LIMITS: Final[tuple[tuple[str, str, Callable[[str], int], str], ...]] = (
+    ("total_size", "SIZE", _size, "how large all contents together may be"),
+    ("ratio", "N", _count, "how many times a member, or the wheel, may inflate"),
+    ("members", "N", _count, "how many files and folders it may hold"),
+    ("name_length", "N", _count, "how many bytes a member's name may have"),
+    ("depth", "N", _count, "how many parts a member's name may have"),
+    ("elf_size", "SIZE", _size, "how large one ELF file may be"),
+    ("metadata_size", "SIZE", _size, "how large METADATA may be"),
+)
+
+
+def limits_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What a wheel may claim: `--untrusted`, and an option to raise each limit. The verb gets `limits: Limits`."""
+
+    @wraps(function)
+    def with_limits(*args: Any, untrusted: bool, **options: Any) -> Any:
+        from dataclasses import replace
+
+        from fastwheel.wheel.limits import Limits
+
+        given = {name: options.pop(f"max_{name}") for name, *_ in _LIMITS}
+        limits = Limits.untrusted() if untrusted else Limits()
+        chosen = {name: value for name, value in given.items() if value is not None}
+        return function(*args, limits=replace(limits, **chosen), **options)
+
+    decorated: Callable[..., Any] = with_limits
+    for name, metavar, kind, text in reversed(_LIMITS):
+        option = OPTIONS[name]
+        decorated = click.option(option, f"max_{name}", metavar=metavar, type=kind, help=f"Limit {text}.")(decorated)
+    return click.option(
+        "--untrusted", is_flag=True, help="Hold the wheel to tighter limits, each of which an option below sets."
+    )(decorated)
 
 
 def isa_option(function: Callable[..., Any]) -> Callable[..., Any]:

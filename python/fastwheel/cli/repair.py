@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastwheel.cli.options import isa_option, pure_option, search_options, wheel_argument
+from fastwheel.cli.options import isa_option, limits_options, pure_option, search_options, wheel_argument
 from fastwheel.cli.root import Session, Verb, note, quiet_option, verbose_option
 from fastwheel.errors import escape
 
 if TYPE_CHECKING:
     from fastwheel._repair import Repaired
+    from fastwheel.wheel.limits import Limits
 
 __all__ = ["repair"]
 
@@ -68,6 +69,7 @@ __all__ = ["repair"]
 @isa_option
 @pure_option
 @search_options
+@limits_options
 @verbose_option
 @quiet_option
 @click.pass_context
@@ -94,6 +96,7 @@ def repair(
     policy_file: Path | None,
     lib_paths: tuple[str, ...],
     ldpaths: str | None,
+    limits: Limits,
 ) -> int:
     """Graft the external libraries of wheels and give them portable tags."""
     from fastwheel._repair import repair as run
@@ -122,6 +125,7 @@ def repair(
             policy_file=policy_file,
             lib_paths=lib_paths,
             ldpaths=ldpaths,
+            limits=limits,
         )
         for text in repaired.notes:
             note(text, "warning")

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastwheel.cli.options import isa_option, pure_option, search_options, wheel_argument
+from fastwheel.cli.options import isa_option, limits_options, pure_option, search_options, wheel_argument
 from fastwheel.cli.root import Session, Verb, note, verbose_option
 from fastwheel.errors import FastwheelError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from fastwheel.wheel.limits import Limits
 
 __all__ = ["show"]
 
@@ -23,6 +25,7 @@ __all__ = ["show"]
 @isa_option
 @pure_option
 @search_options
+@limits_options
 @verbose_option
 @click.pass_context
 def show(
@@ -38,6 +41,7 @@ def show(
     policy_file: Path | None,
     lib_paths: tuple[str, ...],
     ldpaths: str | None,
+    limits: Limits,
 ) -> int:
     """Say which platform tags hold for a wheel, and what it leans on."""
     from fastwheel._audit import audit
@@ -53,6 +57,7 @@ def show(
             lib_paths=lib_paths,
             ldpaths=ldpaths,
             isa_check=not disable_isa_ext_check,
+            limits=limits,
         )
     except FastwheelError as error:
         pure = error.code == "FW600" and allow_pure_python_wheel

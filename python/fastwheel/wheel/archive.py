@@ -37,6 +37,7 @@ class Archive:
         label: the file's printable name, with which errors begin.
         fd: the one file descriptor, read by offset only.
         size: of the file, bytes.
+        limits: that it was held to.
         members: in the order of the central directory.
         names: name ▶ member, in the same order.
         warnings: what is odd but accepted.
@@ -47,6 +48,7 @@ class Archive:
         self.label = label
         self.fd = fd
         self.size = size
+        self.limits = limits
         table = read_table(fd, size, label, limits)
         self.members: tuple[Member, ...] = table.members
         self.names: Mapping[str, Member] = {member.name: member for member in table.members}

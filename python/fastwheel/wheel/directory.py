@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from fastwheel.errors import FastwheelError
 from fastwheel.wheel import zipformat as z
-from fastwheel.wheel.names import LONGEST, first_fault, shown
+from fastwheel.wheel.limits import OPTIONS
+from fastwheel.wheel.names import LONGEST, LONGEST_PART, first_fault, shown
 
 if TYPE_CHECKING:
     from fastwheel.wheel.limits import Limits
@@ -72,7 +73,7 @@ def fail(code: str, where: str, message: str, hint: str | None = None) -> NoRetu
 
 def limit(where: str, message: str, name: str) -> NoReturn:
     """Raise the error for a limit, `name` being the attribute of `Limits` that would have to be raised."""
-    fail("FW113", where, message, f"if you trust this wheel, raise the limit '{name}'")
+    fail("FW113", where, message, f"if you trust this wheel, raise the limit '{name}' with {OPTIONS[name]}")
 
 
 def read_exactly(fd: int, length: int, offset: int, where: str) -> bytes:
@@ -225,8 +226,8 @@ def _read_entries(data: bytes, end: _End, where: str, warnings: list[str]) -> tu
             name = raw_name.decode()
         except UnicodeDecodeError:
             fail("FW108", where, f"the name '{shown(raw_name.decode('latin-1'))}' of a member is not UTF-8")
-        if name_length > LONGEST:
-            fail("FW108", where, f"the name '{shown(name)}' of a member is longer than a path can be")
+        if name_length > LONGEST_PART:
+            _check_long_name(raw_name, where)
         if not flags & z.FLAG_UTF8 and not raw_name.isascii():
             warnings.append(f"the name '{shown(name)}' is UTF-8 but not marked as such")
         if extra_length:
@@ -265,6 +266,15 @@ def _check_names(names: list[str], where: str) -> None:
         seen: set[str] = set()
         twice = next(name for name in names if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         fail("FW107", where, f"'{shown(twice)}' is in the archive twice")
+
+
+def _check_long_name(raw: bytes, where: str) -> None:
+    """Refuse what no file system can hold, and what may not be that long."""
+    text = f"the name '{shown(raw.decode())}' of a member"
+    if len(raw) > LONGEST:
+        fail("FW108", where, f"{text} is longer than a path can be")
+    if max(map(len, raw.split(b"/"))) > LONGEST_PART:
+        fail("FW108", where, f"{text} has a part of more than {LONGEST_PART} bytes, which no file system can hold")
 
 
 def _extra(extra: bytes, name: str, where: str) -> dict[int, bytes]:
@@ -341,6 +351,10 @@ def _check_zstd(name: str, where: str) -> None:
 
 
 def _check_limits(entries: list[_Entry], size: int, where: str, limits: Limits) -> None:
+    longest = max((len(entry.name) for entry in entries), default=0)
+    if longest > limits.depth or 4 * longest > limits.name_length:  # 4 bytes a character at most
+        for entry in entries:
+            _check_name_limits(entry.name, where, limits)
     total = sum(entry.size for entry in entries)
     if total > limits.total_size:
         limit(where, f"the contents have {total} bytes, {limits.total_size} are allowed", "total_size")
@@ -352,6 +366,13 @@ def _check_limits(entries: list[_Entry], size: int, where: str, limits: Limits) 
             if entry.size > floor and entry.size > ratio * entry.compressed_size:
                 times = entry.size // max(entry.compressed_size, 1)
                 limit(where, f"'{shown(entry.name)}' would inflate {times} times, {ratio} are allowed", "ratio")
+
+
+def _check_name_limits(name: str, where: str, limits: Limits) -> None:
+    if name.rstrip("/").count("/") >= limits.depth:
+        limit(where, f"'{shown(name)}' lies deeper than the allowed {limits.depth} levels", "depth")
+    if len(name.encode()) > limits.name_length:
+        limit(where, f"the name '{shown(name)}' is longer than the allowed {limits.name_length} bytes", "name_length")
 
 
 def _lay_out(fd: int, data: bytes, table: tuple[list[_Entry], list[int]], end: _End, where: str) -> list[z.Member]:

@@ -11,10 +11,12 @@ from fastwheel.errors import escape
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["LONGEST", "case_twins", "file_and_folder", "first_fault", "name_fault", "shown"]
+__all__ = ["LONGEST", "LONGEST_PART", "case_twins", "file_and_folder", "first_fault", "name_fault", "shown"]
 
 #: The longest name in bytes: PATH_MAX of Linux, beyond which nothing could install the file.
 LONGEST: Final = 4096
+#: The longest part of a name in bytes: NAME_MAX of Linux's file systems.
+LONGEST_PART: Final = 255
 
 # Parts that are neither empty nor `.` nor `..`, without backslash and control characters (C0, DEL, C1).
 _SAFE = re.compile(r"(?:(?!\.{1,2}(?:/|\Z))[^/\\\x00-\x1f\x7f-\x9f]+(?:/|\Z))+")

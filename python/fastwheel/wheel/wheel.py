@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from fastwheel.errors import FastwheelError
 from fastwheel.wheel.archive import Archive, Limits
-from fastwheel.wheel.directory import fail
+from fastwheel.wheel.directory import fail, limit
 from fastwheel.wheel.filename import WheelFileName
 from fastwheel.wheel.layout import InstallLayout
 from fastwheel.wheel.metadata import Metadata, WheelInfo
@@ -177,7 +177,11 @@ class Wheel:
         return self.archive.read(member)
 
     def _read_metadata(self) -> Metadata:
-        metadata = Metadata.parse(self._content("METADATA", "FW203", 16 * _MIB))
+        member, most = self.archive.names.get(f"{self.dist_info}/METADATA"), self.archive.limits.metadata_size
+        if member is not None and member.size > most:
+            message = f"METADATA has {member.size} bytes, {most} are allowed"
+            limit(self.archive.label, message, "metadata_size")
+        metadata = Metadata.parse(self._content("METADATA", "FW203", most))
         for what, value, same in (
             ("Name", metadata.name, self._same_project),
             ("Version", metadata.version, self._same_version),
