@@ -34,6 +34,8 @@ pub fn ensure(holds: bool, rule: &str, text: impl std::fmt::Display) -> Result<(
 }
 
 /// Checks that `output` is `old` with `request` done, and is the same in everything else.
+///
+/// `touched`: the ranges that were written, where all other bytes are known to be the input's.
 pub fn check(
     old: &ElfFile<'_>,
     wanted: &Wanted<'_>,
@@ -41,6 +43,7 @@ pub fn check(
     layout: &Layout,
     output: &[u8],
     request: &Request<'_>,
+    touched: Option<&[(u64, u64)]>,
 ) -> Result<(), Error> {
     let new = ElfFile::open(output).map_err(|error| {
         violation("V0", format_args!("the output cannot be read again: {}", error.message))
@@ -51,7 +54,7 @@ pub fn check(
     check_versions(old, &new, wanted)?;
     check_symbols(old, &new, layout)?;
     check_tables(old, &new)?;
-    check_bytes(old, &new, layout)?;
+    check_bytes(old, &new, layout, touched)?;
     check_segments(old, &new, layout)?;
     check_sections(old, &new, wanted, layout)?;
     let writable = |file: &ElfFile<'_>| file.load(file.dynamic.load).is_some_and(is_writable);

@@ -70,7 +70,12 @@ fn declared(old: &ElfFile<'_>, layout: &Layout) -> Vec<(u64, u64)> {
 }
 
 /// V4, V9: every byte that no rule looks after is the same; what is new is zero, or a table that moved.
-pub fn check_bytes(old: &ElfFile<'_>, new: &ElfFile<'_>, layout: &Layout) -> Result<(), Error> {
+pub fn check_bytes(
+    old: &ElfFile<'_>,
+    new: &ElfFile<'_>,
+    layout: &Layout,
+    touched: Option<&[(u64, u64)]>,
+) -> Result<(), Error> {
     let inserted = layout.insert_size;
     let size = old.bytes.size();
     let point = if inserted == 0 { size } else { layout.insert_at };
@@ -97,8 +102,12 @@ pub fn check_bytes(old: &ElfFile<'_>, new: &ElfFile<'_>, layout: &Layout) -> Res
     for (start, end) in gaps(&merged(allowed), 0, size) {
         for (low, high, delta) in [(start, end.min(point), 0), (start.max(point), end, inserted)] {
             let same = high <= low
-                || old.bytes.slice(low, high)
-                    == new.bytes.slice(low.saturating_add(delta), high.saturating_add(delta));
+                || suspects(touched, low.saturating_add(delta), high.saturating_add(delta)).into_iter().all(
+                    |(first, second)| {
+                        old.bytes.slice(first.saturating_sub(delta), second.saturating_sub(delta))
+                            == new.bytes.slice(first, second)
+                    },
+                );
             ensure(same, "V9", format_args!("bytes in [{low:#x}, {high:#x}) differ"))?;
         }
     }
@@ -126,6 +135,14 @@ pub fn check_bytes(old: &ElfFile<'_>, new: &ElfFile<'_>, layout: &Layout) -> Res
         check_move(old, new, layout, step)?;
     }
     check_dynamic_rest(old, new, if old.dynamic.offset >= point { inserted } else { 0 })
+}
+
+/// What of [`start`, `end`) in the output has to be compared: all, or what was written.
+fn suspects(touched: Option<&[(u64, u64)]>, start: u64, end: u64) -> Vec<(u64, u64)> {
+    let Some(touched) = touched else { return vec![(start, end)] };
+    let first = touched.partition_point(|(_, high)| *high <= start);
+    let inside = touched.iter().skip(first).take_while(|(low, _)| *low < end);
+    inside.map(|(low, high)| (start.max(*low), end.min(*high))).collect()
 }
 
 /// V9: behind the last entry there are zeros, and behind the slots that were in use the same as before, if it stays.

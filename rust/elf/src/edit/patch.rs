@@ -1,5 +1,7 @@
 //! The result of an edit as a few changes to the input, so that a large file need not be rewritten (elf-edit 3.6).
 
+use crate::edit::strings::merged;
+
 /// How to make the output from the input: insert zeros, set the size, then write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Patch {
@@ -27,5 +29,13 @@ impl Patch {
             output.get_mut(*offset..)?.get_mut(..content.len())?.copy_from_slice(content);
         }
         Some(())
+    }
+
+    /// The ranges of the output that are written, ascending and apart.
+    pub(crate) fn touched(&self) -> Vec<(u64, u64)> {
+        let range = |(offset, content): &(usize, Vec<u8>)| {
+            (*offset as u64, offset.saturating_add(content.len()) as u64)
+        };
+        merged(self.writes.iter().map(range).collect())
     }
 }

@@ -244,11 +244,25 @@ fn the_check_finds_every_changed_byte() {
             let (layout, patch) = plan.made.as_ref().unwrap();
             let mut output = vec![0; plan.size()];
             plan.write_to(&mut output).unwrap();
+            plan.check_patched(&output).unwrap();
+            let written = patch.touched();
             let mut passed = Vec::new();
             for at in 0..output.len() {
                 output[at] ^= 0x41;
-                let checked =
-                    super::check(&plan.file, &plan.wanted, &plan.entries, layout, &output, &plan.request);
+                let checked = super::check(
+                    &plan.file,
+                    &plan.wanted,
+                    &plan.entries,
+                    layout,
+                    &output,
+                    &plan.request,
+                    None,
+                );
+                // What is written is looked at as closely where the rest is the input by construction.
+                let place = at as u64;
+                if written.iter().any(|(start, end)| (*start..*end).contains(&place)) {
+                    assert_eq!(plan.check_patched(&output).is_ok(), checked.is_ok(), "{at}");
+                }
                 match checked {
                     Ok(()) => passed.push(at),
                     Err(error) => assert_eq!(error.code, Code::Internal, "{at}: {error}"),
