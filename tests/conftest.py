@@ -62,7 +62,7 @@ def _installed_libraries() -> bytes:
     return subprocess.run(line, check=True, capture_output=True).stdout
 
 
-def _built(source: Source) -> Path:
+def built(source: Source) -> Path:
     """Return the wheel of `source`, out of the kept ones if it was built from the same things before."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fastwheel-tests"
     cache = Path(os.environ.get("FASTWHEEL_TEST_CACHE") or default)
@@ -110,7 +110,7 @@ def built_wheel() -> Callable[[str], Path]:
 
     def wheel(name: str) -> Path:
         if name not in kept:
-            kept[name] = _built(SOURCES[name])
+            kept[name] = built(SOURCES[name])
         return kept[name]
 
     return wheel
