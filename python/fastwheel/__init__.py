@@ -17,9 +17,10 @@ from fastwheel.errors import FastwheelError
 if TYPE_CHECKING:
     from fastwheel._audit import audit
     from fastwheel._repair import Repaired, repair
+    from fastwheel._tree import Tree, tree
     from fastwheel.verdict import Verdict
 
-__all__ = ["FastwheelError", "Repaired", "Verdict", "__version__", "audit", "repair"]
+__all__ = ["FastwheelError", "Repaired", "Tree", "Verdict", "__version__", "audit", "repair", "tree"]
 
 __version__ = "0.1.0"
 
@@ -28,6 +29,8 @@ _HOMES = {
     "repair": "fastwheel._repair",
     "Repaired": "fastwheel._repair",
     "Verdict": "fastwheel.verdict",
+    "tree": "fastwheel._tree",
+    "Tree": "fastwheel._tree",
 }
 
 

@@ -15,6 +15,7 @@ __all__ = ["Session", "Verb", "note", "quiet_option", "root", "verbose_option"]
 _VERBS = {
     "show": "Say which platform tags hold for a wheel, and what it leans on.",
     "repair": "Graft the external libraries of wheels and give them portable tags.",
+    "tree": "Say what each ELF file of a wheel needs, where it was found, and why there.",
     "patch": "Edit the dynamic section of one ELF file.",
     "lddtree": "Say what one ELF file of this machine needs, as JSON.",
 }
