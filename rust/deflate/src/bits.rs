@@ -1,5 +1,7 @@
 //! Bits in the order of deflate: the lowest bit of a byte first.
 
+use std::ops::Range;
+
 /// Reads bits from a byte string. Behind its end zeros are read; [`Reader::overrun`] tells.
 #[derive(Clone, Copy)]
 pub struct Reader<'a> {
@@ -86,4 +88,129 @@ impl<'a> Reader<'a> {
         (self.next, self.buffer, self.count) = (end, 0, 0);
         Some(bytes)
     }
+}
+
+/// Bytes handed on at a time.
+const PIECE: usize = 64 * 1024;
+
+/// Writes bits, and hands them on as bytes.
+pub struct Writer<W> {
+    sink: W,
+    bytes: Vec<u8>,
+    /// Bits of a byte that is not full.
+    partial: u64,
+    /// Their number, at most 7.
+    count: u32,
+    handed_on: u64,
+}
+
+impl<W> Writer<W> {
+    pub fn new(sink: W) -> Self {
+        Self { sink, bytes: Vec::with_capacity(PIECE), partial: 0, count: 0, handed_on: 0 }
+    }
+
+    /// Writes the lowest `count` bits of `value`, at most 32.
+    pub fn bits(&mut self, value: u64, count: u32) {
+        let value = value & 1_u64.wrapping_shl(count).wrapping_sub(1);
+        self.partial |= value.wrapping_shl(self.count);
+        self.count = self.count.wrapping_add(count);
+        while self.count >= 8 {
+            let [byte, ..] = self.partial.to_le_bytes();
+            self.bytes.push(byte);
+            self.partial >>= 8;
+            self.count = self.count.wrapping_sub(8);
+        }
+    }
+
+    /// Fills the last byte with zeros.
+    pub fn align(&mut self) {
+        if self.count > 0 {
+            self.bits(0, 8_u32.wrapping_sub(self.count));
+        }
+    }
+
+    /// Whether the next bit begins a byte.
+    pub fn is_aligned(&self) -> bool {
+        self.count == 0
+    }
+}
+
+impl<E, W: FnMut(&[u8]) -> Result<(), E>> Writer<W> {
+    /// Writes whole bytes, wherever they come to lie.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), E> {
+        for piece in bytes.chunks(PIECE) {
+            self.piece(piece);
+            self.hand_on(PIECE)?;
+        }
+        Ok(())
+    }
+
+    fn piece(&mut self, piece: &[u8]) {
+        if self.count == 0 {
+            self.bytes.extend_from_slice(piece);
+            return;
+        }
+        let (words, rest) = piece.as_chunks::<8>();
+        let begin = self.bytes.len();
+        self.bytes.resize(begin.saturating_add(words.len().saturating_mul(8)), 0);
+        let (places, _) = self.bytes.get_mut(begin..).unwrap_or_default().as_chunks_mut::<8>();
+        let (count, back) = (self.count, 64_u32.wrapping_sub(self.count));
+        let mut partial = self.partial;
+        for (place, word) in places.iter_mut().zip(words) {
+            let word = u64::from_le_bytes(*word);
+            *place = (partial | word.wrapping_shl(count)).to_le_bytes();
+            partial = word.wrapping_shr(back);
+        }
+        self.partial = partial;
+        for byte in rest {
+            self.bits(u64::from(*byte), 8);
+        }
+    }
+
+    /// Writes the bits `range` of `data`.
+    pub fn copy(&mut self, data: &[u8], range: Range<u64>) -> Result<(), E> {
+        let mut from = range.start;
+        let head = from.next_multiple_of(8).min(range.end).saturating_sub(from);
+        self.some(data, from, head);
+        from = from.saturating_add(head);
+        if from == range.end {
+            return Ok(());
+        }
+        let tail = range.end % 8;
+        let whole = usize_of(from / 8)..usize_of(range.end / 8);
+        if let Some(bytes) = data.get(whole) {
+            self.bytes(bytes)?;
+            self.some(data, range.end.saturating_sub(tail), tail);
+        }
+        Ok(())
+    }
+
+    /// Writes `count` bits that lie in one byte of `data`.
+    fn some(&mut self, data: &[u8], from: u64, count: u64) {
+        if let (Some(byte), Ok(count)) = (data.get(usize_of(from / 8)), u32::try_from(count)) {
+            let shift = u32::try_from(from % 8).unwrap_or(0);
+            self.bits(u64::from(*byte).wrapping_shr(shift), count);
+        }
+    }
+
+    /// Hands on what is there, if it is at least `least` bytes.
+    fn hand_on(&mut self, least: usize) -> Result<(), E> {
+        if self.bytes.len() >= least {
+            (self.sink)(&self.bytes)?;
+            self.handed_on = self.handed_on.saturating_add(self.bytes.len() as u64);
+            self.bytes.clear();
+        }
+        Ok(())
+    }
+
+    /// Fills the last byte and hands it on; how many bytes there were in all.
+    pub fn finish(mut self) -> Result<u64, E> {
+        self.align();
+        self.hand_on(1)?;
+        Ok(self.handed_on)
+    }
+}
+
+fn usize_of(value: u64) -> usize {
+    usize::try_from(value).unwrap_or(usize::MAX)
 }

@@ -42,10 +42,14 @@ mod bits;
 mod chunk;
 mod huffman;
 mod join;
+mod splice;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub use chunk::{CHUNK, Deflater, Error};
 pub use join::leave_open;
+pub use splice::{Change, SpliceError, Spliced, splice};
 pub use walk::{Block, Kind, Malformed, walk, walk_with};
 
 /// How far back a match may reach.
