@@ -46,9 +46,9 @@ class Segment(NamedTuple):
         end_x: where it ends; further right than `x`.
         end_y: where it ends; of a segment that crosses a column: `y`.
         edge: the index of an edge that it belongs to; of several that have joined, the first.
-        first: whether the edge's line begins here, at the box that it leads away from.
-        last: whether it ends here, at the box that it leads to.
-        backwards: whether the edge runs from right to left (it closes a cycle); then `first` is at the right end.
+        first: whether the line begins here, at its left box.
+        last: whether it ends here, at its right box.
+        backwards: whether the edge leads from right to left (it closes a cycle).
     """
 
     x: float
@@ -295,21 +295,21 @@ class _Layout:
                 x, y = starts[stop.column], middles[index]
                 edge = lines[index]
                 yield Segment(x, y, x + widths[stop.column], y, edge, False, False, edge in self.backwards)
+        stubs: set[tuple[int, bool]] = set()
         for hop in self.hops:
             source, target = self.stops[hop.source], self.stops[hop.target]
-            width = self.sizes[hop.source][0] if source.box >= 0 else widths[source.column]
+            start, y = starts[source.column] + widths[source.column], middles[hop.source]
             backwards = hop.edge in self.backwards
-            ends = (source.box >= 0, target.box >= 0)
-            yield Segment(
-                starts[source.column] + width,
-                middles[hop.source],
-                starts[target.column],
-                middles[hop.target],
-                hop.edge,
-                ends[1] if backwards else ends[0],
-                ends[0] if backwards else ends[1],
-                backwards,
-            )
+            first, last = source.box >= 0, target.box >= 0
+            right = starts[source.column] + self.sizes[hop.source][0] if first else start
+            if right < start:
+                # Straight to the column's edge: a curve from here would run behind the wider boxes of the column.
+                if (hop.source, backwards) not in stubs:
+                    stubs.add((hop.source, backwards))
+                    yield Segment(right, y, start, y, hop.edge, backwards, False, backwards)
+                first = not backwards
+            end = starts[target.column]
+            yield Segment(start, y, end, middles[hop.target], hop.edge, first, last, backwards)
 
 
 def _closing(boxes: int, edges: Sequence[tuple[int, int]]) -> frozenset[int]:
