@@ -18,9 +18,23 @@ if TYPE_CHECKING:
     from fastwheel._audit import audit
     from fastwheel._repair import Repaired, repair
     from fastwheel._tree import Tree, tree
+    from fastwheel._verify.model import Finding, Verified
+    from fastwheel._verify.run import verify
     from fastwheel.verdict import Verdict
 
-__all__ = ["FastwheelError", "Repaired", "Tree", "Verdict", "__version__", "audit", "repair", "tree"]
+__all__ = [
+    "FastwheelError",
+    "Finding",
+    "Repaired",
+    "Tree",
+    "Verdict",
+    "Verified",
+    "__version__",
+    "audit",
+    "repair",
+    "tree",
+    "verify",
+]
 
 __version__ = "0.1.0"
 
@@ -29,6 +43,9 @@ _HOMES = {
     "repair": "fastwheel._repair",
     "Repaired": "fastwheel._repair",
     "Verdict": "fastwheel.verdict",
+    "verify": "fastwheel._verify.run",
+    "Verified": "fastwheel._verify.model",
+    "Finding": "fastwheel._verify.model",
     "tree": "fastwheel._tree",
     "Tree": "fastwheel._tree",
 }

@@ -5,7 +5,6 @@ Sources: PEP 427, 440, 639; the checks of Warehouse (PyPI) on uploads, and those
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from fastwheel._verify.model import Finding, finding
@@ -13,6 +12,8 @@ from fastwheel.errors import escape
 from fastwheel.wheel.zipformat import DEFLATED, STORED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from fastwheel.wheel.archive import Member
     from fastwheel.wheel.wheel import Wheel
 
@@ -43,7 +44,7 @@ def _refused(members: Iterable[Member], size: int) -> Iterator[Finding]:
     if odd:
         yield finding(
             "FV102",
-            f"{_some(odd)} is compressed by a method other than deflate, which PyPI refuses and old installers can't read",
+            f"{_some(odd)} is compressed by another method than deflate: PyPI and old installers refuse it",
             odd[0],
             hint="compress the wheel with deflate",
         )

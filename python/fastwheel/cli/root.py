@@ -16,6 +16,7 @@ _VERBS = {
     "show": "Say which platform tags hold for a wheel, and what it leans on.",
     "repair": "Graft the external libraries of wheels and give them portable tags.",
     "tree": "Say what each ELF file of a wheel needs, where it was found, and why there.",
+    "verify": "Prove that wheels load on every system that their tags promise, or say why not.",
     "patch": "Edit the dynamic section of one ELF file.",
     "lddtree": "Say what one ELF file of this machine needs, as JSON.",
 }
