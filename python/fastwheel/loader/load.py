@@ -1,0 +1,301 @@
+"""Loading one file as the dynamic loader does: which libraries come along, and from where.
+
+Breadth-first over DT_NEEDED, with glibc's, musl's or Android's rules for what a name means. Sources:
+`_dl_map_object_deps` and `_dl_map_object` of glibc's `elf/`, `load_library` of musl's `ldso/dynlink.c`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from fastwheel.deps.files import abi_of
+from fastwheel.deps.folders import expand, has_origin
+from fastwheel.errors import FastwheelError, escape
+from fastwheel.loader.model import Finding, Kind, Level
+from fastwheel.loader.places import Places, in_tree
+from fastwheel.policy.arch import Libc, machine_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fastwheel.deps.files import Abi
+    from fastwheel.loader.model import LoadedObject
+    from fastwheel.loader.places import Place
+    from fastwheel.policy.arch import Arch
+
+__all__ = ["Fault", "Group", "Loader", "System", "Tree"]
+
+_DF_1_NODEFLIB: Final = 0x800
+_ET_DYN: Final = 3
+_ET_EXEC: Final = 2
+#: Steps of one simulation: a wheel that needs more was made to keep tools busy.
+_BUDGET: Final = 20_000_000
+#: The libraries that musl's loader takes for itself, whatever comes behind the dot.
+_MUSL_OWN: Final = ("libc.", "libpthread.", "librt.", "libm.", "libdl.", "libutil.", "libxnet.", "ld-musl-")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A file that was found and can't be used.
+
+    Attributes:
+        reason: why.
+        fatal: whether the loader gives up instead of looking further.
+    """
+
+    reason: str
+    fatal: bool
+
+
+class System(Protocol):
+    """What the target provides besides the wheel: the policy's baseline, or a real machine.
+
+    Attributes:
+        libc: its C library.
+        arch: its processor.
+        label: its name for messages.
+        process: what an interpreter's process has loaded before, in scope for all, without the interpreter itself.
+        local: what it has loaded before out of scope: it serves names, not symbols.
+    """
+
+    libc: Libc
+    arch: Arch
+    label: str
+    process: Sequence[LoadedObject]
+    local: Sequence[LoadedObject]
+
+    def library(self, name: str, *, defaults: bool) -> LoadedObject | Fault | None:
+        """Return what the system's own search finds; without its default folders if `defaults` is false."""
+
+    def at(self, folder: str, name: str) -> LoadedObject | Fault | None:
+        """Return what lies in a folder of the machine (an absolute path)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The installed files.
+
+    Attributes:
+        objects: install path ▶ ELF file.
+        unusable: install path ▶ why it is no library: files of other machines, damaged ones.
+        files: all install paths, ELF or not.
+        provided: soname or file name ▶ object of another wheel, taken to be loaded before.
+    """
+
+    objects: Mapping[str, LoadedObject]
+    unusable: Mapping[str, str]
+    files: frozenset[str]
+    provided: Mapping[str, LoadedObject]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What loading one root brought along.
+
+    Attributes:
+        objects: breadth-first, the root first; what the process had before is not among them.
+        edges: key ▶ (name needed, key of what answers it or None) of each object.
+        names: the names by which loaded objects are known, the process's included.
+        findings: what could not be found or used.
+        missing: whether a library is missing, so that symbols can't be judged.
+    """
+
+    objects: tuple[LoadedObject, ...]
+    edges: Mapping[str, tuple[tuple[str, str | None], ...]]
+    names: Mapping[str, LoadedObject]
+    findings: tuple[Finding, ...]
+    missing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    item: LoadedObject | None
+    finding: Finding | None
+
+
+class Loader:
+    """Loads files of one tree on one system, each in a fresh process."""
+
+    def __init__(self, tree: Tree, system: System) -> None:
+        self._tree = tree
+        self._system = system
+        self._places = Places(system.libc, system.arch, tree.files)
+        self._folders = {path.rpartition("/")[0] for path in tree.files}
+        self._answers: dict[tuple[str, tuple[str, ...], str], _Answer] = {}
+        self._steps = 0
+        self._start: dict[bool, dict[str, LoadedObject]] = {}
+
+    def load(self, root: LoadedObject, *, program: bool = False) -> Group:
+        """Load `root`, by its path, into an interpreter's process, or start it if it is a `program`.
+
+        Raises:
+            FastwheelError: FW113, the wheel's files need each other in more ways than can be followed.
+        """
+        names = dict(self._names_before(program=program))
+        by_soname = self._system.libc is not Libc.MUSL
+        if by_soname and root.soname:
+            names.setdefault(root.soname, root)
+        loader: dict[str, LoadedObject | None] = {root.key: None}
+        before = {item.key for item in names.values()}
+        before.discard(root.key)
+        queue = [root]
+        edges: dict[str, tuple[tuple[str, str | None], ...]] = {}
+        findings: list[Finding] = []
+        missing = False
+        for item in queue:  # grows while it is walked
+            found: list[tuple[str, str | None]] = []
+            chain = self._chain(item, loader)
+            self._steps += len(item.needed) + 1
+            if self._steps > _BUDGET:
+                raise FastwheelError(
+                    "the wheel's files need each other in more ways than can be followed", code="FW113"
+                )
+            for name in item.needed:
+                target = names.get(name) if "/" not in name else None
+                if target is None and self._system.libc is Libc.MUSL and self._is_musl_itself(name):
+                    target = next(iter(self._system.process), None)
+                if target is None:
+                    answer = self._answer(item, chain, name)
+                    if answer.finding is not None:
+                        findings.append(answer.finding)
+                        missing = missing or answer.finding.level is Level.ERROR
+                    target = answer.item
+                found.append((name, None if target is None else target.key))
+                if target is None:
+                    continue
+                names.setdefault(name, target)
+                if target.key in loader or target.key in before:
+                    continue
+                if by_soname and target.soname:
+                    names.setdefault(target.soname, target)
+                loader[target.key] = item
+                queue.append(target)
+            edges[item.key] = tuple(found)
+        return Group(tuple(queue), edges, names, tuple(dict.fromkeys(findings)), missing)
+
+    def vague_places(self, item: LoadedObject) -> tuple[Place, ...]:
+        """Return the entries of an object's search path that mean something else on other machines."""
+        return tuple(place for place in self._places.of(item)[1] if place.vague)
+
+    def _names_before(self, *, program: bool) -> Mapping[str, LoadedObject]:
+        known = self._start.get(program)
+        if known is None:
+            known = self._start[program] = {}
+            for item in () if program else (*self._system.process, *self._system.local):
+                known.setdefault(item.soname or item.key.rpartition("/")[2], item)
+            for name, item in self._tree.provided.items():
+                known.setdefault(name, item)
+        return known
+
+    @staticmethod
+    def _is_musl_itself(name: str) -> bool:
+        return name.startswith(_MUSL_OWN)
+
+    def _chain(self, item: LoadedObject, loader: Mapping[str, LoadedObject | None]) -> tuple[LoadedObject, ...]:
+        """The objects whose search paths count for what `item` needs, in order: itself, then those that loaded it."""
+        kind, _ = self._places.of(item)
+        if kind == "runpath" or self._system.libc is Libc.ANDROID:
+            return (item,)
+        chain = []
+        one: LoadedObject | None = item
+        while one is not None:
+            if self._places.of(one)[0] == "rpath":
+                chain.append(one)
+            one = loader.get(one.key)
+        return tuple(chain)
+
+    def _answer(self, item: LoadedObject, chain: tuple[LoadedObject, ...], name: str) -> _Answer:
+        key = (item.key, tuple(one.key for one in chain), name)
+        known = self._answers.get(key)
+        if known is None:
+            known = self._answers[key] = self._search(item, chain, name)
+        return known
+
+    def _search(self, item: LoadedObject, chain: tuple[LoadedObject, ...], name: str) -> _Answer:
+        searched: list[str] = []
+        wanted = None if item.facts is None else abi_of(item.facts)
+        if "/" in name or not name:
+            found = self._by_path(item, name, wanted, searched)
+        else:
+            found = None
+            for place in (place for one in chain for place in self._places.of(one)[1]):
+                found = self._in_place(place, name, wanted)
+                searched.append(place.label if not isinstance(found, Fault) else f"{place.label}: {found.reason}")
+                if found is not None and not (isinstance(found, Fault) and not found.fatal):
+                    break
+                found = None
+            if found is None:
+                nodeflib = item.facts is not None and bool(item.facts.dt_flags_1 & _DF_1_NODEFLIB)
+                found = self._system.library(name, defaults=not nodeflib)
+                searched.append(self._system.label)
+        if found is None and item.facts is None:
+            return _Answer(None, None)  # what a library of the baseline needs is the baseline's own business
+        if found is None or isinstance(found, Fault):
+            return _Answer(None, self._finding(item, name, found, tuple(dict.fromkeys(searched))))
+        return _Answer(found, None)
+
+    def _in_place(self, place: Place, name: str, wanted: Abi | None) -> LoadedObject | Fault | None:
+        if place.folder is None:
+            return None
+        if place.folder.startswith("/"):
+            return self._system.at(place.folder, name)
+        return self._in_tree(f"{place.folder}/{name}" if place.folder else name, wanted)
+
+    def _in_tree(self, path: str, wanted: Abi | None) -> LoadedObject | Fault | None:
+        item = self._tree.objects.get(path)
+        strict = self._system.libc is not Libc.GLIBC
+        if item is None:
+            reason = self._tree.unusable.get(path)
+            if reason is not None:
+                return Fault(f"{escape(path)}: {reason}", fatal=strict)
+            return Fault(f"{escape(path)} is no ELF file", fatal=True) if path in self._tree.files else None
+        fault = None if wanted is None or item.facts is None else _misfit(item, wanted)
+        return item if fault is None else Fault(fault.reason, fatal=fault.fatal or strict)
+
+    def _by_path(
+        self, item: LoadedObject, name: str, wanted: Abi | None, searched: list[str]
+    ) -> LoadedObject | Fault | None:
+        """What a DT_NEEDED with a slash in it means."""
+        origin = item.folder if item.key.startswith("/") else f"\0{item.folder}"
+        for meaning in expand(name, origin, self._system.libc, self._system.arch) if name else ():
+            folder, _, base = meaning.rpartition("/")
+            if meaning.startswith("\0"):
+                inside = in_tree(folder[1:], self._folders | {""})
+                found = None if inside is None else self._in_tree(f"{inside}/{base}" if inside else base, wanted)
+            elif meaning.startswith("/") and (not has_origin(name) or item.key.startswith("/")):
+                found = self._system.at(folder or "/", base)
+            else:
+                found = None
+            searched.append(meaning.replace("\0", "$ORIGIN of the file: "))
+            if found is not None:
+                return found
+        return None
+
+    def _finding(self, item: LoadedObject, name: str, fault: Fault | None, searched: tuple[str, ...]) -> Finding:
+        where = escape(item.key)
+        if fault is not None:
+            message = f"{where} needs {escape(name)}, and what the loader finds is no use: {fault.reason}"
+            return Finding(Kind.LIBRARY_INVALID, Level.ERROR, item.key, message, needed=name, searched=searched)
+        message = f"{where} needs {escape(name) or 'a library without name'}, which is neither found nor promised"
+        return Finding(Kind.LIBRARY_MISSING, Level.ERROR, item.key, message, needed=name, searched=searched)
+
+
+def _misfit(item: LoadedObject, wanted: Abi) -> Fault | None:
+    """Why glibc's loader does not take a file of the tree as a library, and whether it looks further then."""
+    facts = item.facts
+    if facts is None:
+        return None
+    have = abi_of(facts)
+    where = escape(item.key)
+    if (have.bits, have.machine) != (wanted.bits, wanted.machine):
+        return Fault(f"{where} is for another processor: {machine_name(facts)}", fatal=False)
+    if have.byte_order != wanted.byte_order:
+        return Fault(f"{where} is {have.byte_order}-endian", fatal=True)
+    if have.osabi != wanted.osabi:
+        return Fault(f"{where} is for another system: ELF OS ABI {facts.osabi}", fatal=True)
+    if have.float_abi and wanted.float_abi and have.float_abi != wanted.float_abi:
+        return Fault(f"{where} has another floating-point calling convention", fatal=False)
+    if facts.type not in (_ET_DYN, _ET_EXEC):
+        return Fault(f"{where} is not a shared library", fatal=True)
+    return None

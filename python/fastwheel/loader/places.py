@@ -1,0 +1,134 @@
+"""The folders that an object of the wheel searches, told from its DT_RPATH or DT_RUNPATH, in the installed tree.
+
+Site-packages is the root of all paths here, and nothing is known of what lies above it. Sources: ld.so(8) and glibc's
+`elf/dl-load.c`; musl's `ldso/dynlink.c`; Android's linker, which knows DT_RUNPATH only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from fastwheel.deps.folders import expand, has_origin, split_path
+from fastwheel.errors import escape
+from fastwheel.policy.arch import Libc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fastwheel.loader.model import LoadedObject
+    from fastwheel.policy.arch import Arch
+
+__all__ = ["Place", "Places", "in_tree"]
+
+#: Stands for the root of the tree in an expanded entry; no string of an ELF file can hold it.
+_MARK: Final = "\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One entry of a search path.
+
+    Attributes:
+        folder: the folder: of the tree (relative to site-packages, "" is itself), or of the machine (absolute); None
+            if it is neither: a folder that does not exist, lies outside, or depends on the working folder.
+        label: for messages: the entry and where it stands.
+        vague: why the entry means something else elsewhere, or "".
+    """
+
+    folder: str | None
+    label: str
+    vague: str = ""
+
+
+class Places:
+    """Tells the places of objects; remembers them.
+
+    Args:
+        libc: whose loader is followed.
+        arch: the processor, for `$LIB` and `$PLATFORM`.
+        files: all files of the tree: only folders that hold one exist.
+    """
+
+    def __init__(self, libc: Libc, arch: Arch | None, files: Iterable[str]) -> None:
+        self._libc = libc
+        self._arch = arch
+        self._folders = {""}
+        for path in files:
+            folder = path.rpartition("/")[0]
+            while folder not in self._folders:
+                self._folders.add(folder)
+                folder = folder.rpartition("/")[0]
+        self._known: dict[str, tuple[str, tuple[Place, ...]]] = {}
+
+    def of(self, item: LoadedObject) -> tuple[str, tuple[Place, ...]]:
+        """Return ("rpath" or "runpath", its places), or ("", ()) for an object without search path.
+
+        A DT_RPATH beside a DT_RUNPATH does not count; musl treats the two alike (as "rpath"), and Android ignores
+        DT_RPATH.
+        """
+        known = self._known.get(item.key)
+        if known is None:
+            known = self._known[item.key] = self._read(item)
+        return known
+
+    def _read(self, item: LoadedObject) -> tuple[str, tuple[Place, ...]]:
+        facts = item.facts
+        if facts is None or (facts.runpath is None and facts.rpath is None):
+            return "", ()
+        name = "DT_RPATH" if facts.runpath is None else "DT_RUNPATH"
+        text = facts.rpath if facts.runpath is None else facts.runpath
+        if self._libc is Libc.ANDROID and name == "DT_RPATH":
+            return "", ()
+        kind = "runpath" if name == "DT_RUNPATH" and self._libc is not Libc.MUSL else "rpath"
+        found = []
+        for entry in split_path(text or "", self._libc):
+            label = f"{name} of {escape(item.key)}: {escape(entry or '.')}"
+            found += [Place(folder, label, vague) for folder, vague in self._meanings(item, entry)]
+        return kind, tuple(found)
+
+    def _meanings(self, item: LoadedObject, entry: str) -> list[tuple[str | None, str]]:
+        machine = item.key.startswith("/")
+        origin = item.folder if machine else _MARK + item.folder
+        if self._libc is Libc.ANDROID:
+            # Android's linker expands $LIB, which is lib or lib64 there, and no $PLATFORM.
+            lib = "lib64" if self._arch is not None and self._arch.bits == 64 else "lib"
+            entry = entry.replace("${LIB}", lib).replace("$LIB", lib)
+        meanings = expand(entry, origin, self._libc, self._arch)
+        vague = "$LIB or $PLATFORM is not the same everywhere" if len(meanings) > 1 else ""
+        if "$" in entry and not has_origin(entry):
+            vague = vague or "it holds a token that has no meaning everywhere"
+        found: list[tuple[str | None, str]] = []
+        for meaning in meanings:
+            if meaning.startswith(_MARK):
+                found.append((in_tree(meaning[1:], self._folders), vague))
+            elif meaning.startswith("/"):
+                found.append((meaning.rstrip("/") or "/", vague))
+            else:
+                found.append((None, vague or "it depends on the folder in which the program is started"))
+        return found
+
+
+def in_tree(path: str, folders: set[str]) -> str | None:
+    """Return the folder of the tree that a path means, or None if it does not exist or is outside.
+
+    Files of other install schemes lie below `../<scheme>`, a root of its own: what is above it is unknown.
+
+    >>> in_tree("pkg/sub/../../pkg.libs", {"", "pkg", "pkg/sub", "pkg.libs"})
+    'pkg.libs'
+    """
+    parts = path.split("/")
+    root: list[str] = parts[:2] if parts[0] == ".." else []
+    done = list(root)
+    for part in parts[len(root) :]:
+        if part in ("", "."):
+            continue
+        if part == "..":
+            if len(done) == len(root):
+                return None
+            done.pop()
+        else:
+            done.append(part)
+            if "/".join(done) not in folders:
+                return None
+    return "/".join(done)
