@@ -488,6 +488,64 @@ fn a_block_that_copies_from_a_changed_place_is_made_anew() {
     assert!(check_splice(&old, &[mark], &new));
 }
 
+/// Stored blocks of noise, and one with some literals, a match of three bytes `distance` back from `at`, and literals.
+fn with_match(at: usize, distance: u32, literals: usize) -> Vec<u8> {
+    let mut stream = Vec::new();
+    let noise = Random(12).bytes(at - literals);
+    for part in noise.chunks(30_000) {
+        stream.extend_from_slice(&[0]);
+        stream.extend_from_slice(&(part.len() as u16).to_le_bytes());
+        stream.extend_from_slice(&(!(part.len() as u16)).to_le_bytes());
+        stream.extend_from_slice(part);
+    }
+    let mut writer = crate::bits::Writer::new(|bytes: &[u8]| {
+        stream.extend_from_slice(bytes);
+        Ok::<_, ()>(())
+    });
+    writer.bits(0b011, 3);
+    for _ in 0..literals {
+        writer.bits(0b0000_1100, 8);
+    }
+    // Length 3, then the highest distance symbol: from 24577 on, 13 more bits.
+    writer.bits(0b100_0000, 7);
+    writer.bits(0b10111, 5);
+    writer.bits(u64::from(distance - 24577), 13);
+    for _ in 0..40 {
+        writer.bits(0b0000_1100, 8);
+    }
+    writer.bits(0, 7);
+    writer.finish().unwrap();
+    stream
+}
+
+#[test]
+fn matches_reach_as_far_as_they_may_and_no_farther() {
+    for literals in [0, 1, 2, 3, 4, 9] {
+        for (at, distance) in [(32_767, 32_767), (32_768, 32_768), (32_900, 32_768), (50_000, 25_000)] {
+            let stream = with_match(at, distance, literals);
+            assert!(agree(&stream));
+            let source = at as u64 - u64::from(distance);
+            for (from, length, stale) in
+                [(0, 1, true), (2, 1, true), (1, 1, true), (3, 1, false), (3, 500, false), (0, 500, true)]
+            {
+                let range = source + from..source + from + length;
+                let mut last = None;
+                walk_with(&stream, std::slice::from_ref(&range), |block| last = Some(block)).unwrap();
+                assert_eq!(last.unwrap().stale, stale, "{literals} {at} {distance} {from}");
+            }
+            if source > 1 {
+                let range = source - 1..source;
+                walk_with(&stream, &[range], |block| assert!(!block.last || !block.stale)).unwrap();
+            }
+        }
+        for (at, distance) in [(32_766, 32_767), (32_767, 32_768), (24_600, 24_601)] {
+            let stream = with_match(at, distance, literals);
+            assert_eq!(walk(&stream), Err(Malformed::Distance));
+            assert!(!agree(&stream));
+        }
+    }
+}
+
 #[test]
 fn a_splice_knows_its_limits() {
     let content = contents(&mut Random(10), 200_000).remove(0);

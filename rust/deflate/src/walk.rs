@@ -95,8 +95,6 @@ pub fn walk_with(stream: &[u8], ranges: &[Range<u64>], mut each: impl FnMut(Bloc
 
 /// The order in which a dynamic block gives the lengths of the codes of the code lengths.
 const LENGTH_ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
-/// What the fast loop may produce before it looks again at where it is: two literals stand before a match.
-const MARGIN: u64 = 8;
 
 struct Walker<'a> {
     bits: Reader<'a>,
@@ -245,7 +243,8 @@ impl<'a> Walker<'a> {
             } else {
                 self.asked.calm_until(self.out)
             };
-            if self.out < calm.saturating_sub(MARGIN) && self.fast(calm.saturating_sub(MARGIN))? {
+            // It may go a little beyond: then a byte that was asked for lies in this block, which is stale for that.
+            if self.out < calm && self.fast(calm)? {
                 return Ok(stale);
             }
             // One symbol with all that is to be known of it.
