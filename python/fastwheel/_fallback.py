@@ -20,9 +20,10 @@ from fastwheel.spans import Buffer, Scanned, Span
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from fastwheel._elf.links import Links
     from fastwheel._elf.model import Facts
 
-__all__ = ["deflate_many", "read_fd", "scan", "sha256_many"]
+__all__ = ["deflate_many", "links_many", "read_fd", "scan", "sha256_many"]
 
 _MAGIC: Final = b"\x7fELF"
 _STORED: Final = 0
@@ -84,6 +85,21 @@ def scan(fd: int, spans: Sequence[Span], digest: bool, jobs: int) -> list[Scanne
             return Scanned(fault=str(damage))
 
     return _map(member, spans, jobs)
+
+
+def links_many(fd: int, spans: Sequence[Span], jobs: int) -> list[Links | ElfError]:
+    """Return the links of members of the archive that `fd` is open on; see `engine.links_many`."""
+    from fastwheel._elf.links import links
+
+    def member(span: Span) -> Links | ElfError:
+        try:
+            return links(b"".join(content_of(fd, span)))
+        except Damage:
+            return ElfError("FW112", "the member's data is damaged")
+        except ElfError as error:
+            return error
+
+    return map_threads(member, spans, jobs)
 
 
 def _member(fd: int, span: Span, digest: bool) -> Scanned:

@@ -18,13 +18,14 @@ from itertools import starmap
 from typing import TYPE_CHECKING, Final
 
 from fastwheel._elf.model import Facts, Segment, Symbol, Version, VersionDefinition, VersionNeed
-from fastwheel.errors import FastwheelError, escape
+from fastwheel.errors import ElfError, FastwheelError, escape
 from fastwheel.spans import Buffer, Scanned, Span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fastwheel._core import FactsTuple
+    from fastwheel._elf.links import Links
     from fastwheel._elf.model import Edit
 
 __all__ = [
@@ -33,6 +34,8 @@ __all__ = [
     "Span",
     "deflate_many",
     "edit",
+    "links",
+    "links_many",
     "name",
     "read",
     "read_file",
@@ -85,6 +88,36 @@ def symbols(data: Buffer) -> tuple[Symbol, ...]:
     from fastwheel import _core
 
     return tuple(starmap(Symbol, _core.symbols(data)))
+
+
+def links(data: Buffer) -> Links:
+    """Read what an ELF file asks for by symbol and what it offers; nothing without PT_DYNAMIC.
+
+    Raises:
+        ElfError: FW3xx, as `read`.
+    """
+    from fastwheel._elf.links import links as pure
+
+    return pure(data)
+
+
+def links_many(fd: int, spans: Sequence[Span], *, jobs: int = 0) -> list[Links | ElfError]:
+    """Return the `links` of ELF members of a zip archive, or why they can't be read, in the order of `spans`.
+
+    Args:
+        fd: the archive, open for reading; its file offset is neither used nor moved.
+        spans: the members; they are not checked against their CRC, which `scan` does.
+        jobs: the number of threads, 0 for one per usable processor.
+
+    Raises:
+        FastwheelError: FW700, the archive cannot be read.
+    """
+    try:
+        from fastwheel._fallback import links_many as pure
+
+        return pure(fd, spans, jobs)
+    except (OSError, MemoryError) as error:
+        raise _cannot_read("the archive", error) from error
 
 
 def edit(data: Buffer, edit: Edit) -> bytes:
