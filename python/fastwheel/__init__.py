@@ -16,13 +16,16 @@ from fastwheel.errors import FastwheelError
 
 if TYPE_CHECKING:
     from fastwheel._audit import audit
+    from fastwheel._diff import diff
     from fastwheel._repair import Repaired, repair
     from fastwheel._tree import Tree, tree
     from fastwheel._verify.model import Finding, Verified
     from fastwheel._verify.run import verify
+    from fastwheel.difference import Difference
     from fastwheel.verdict import Verdict
 
 __all__ = [
+    "Difference",
     "FastwheelError",
     "Finding",
     "Repaired",
@@ -31,6 +34,7 @@ __all__ = [
     "Verified",
     "__version__",
     "audit",
+    "diff",
     "repair",
     "tree",
     "verify",
@@ -46,6 +50,8 @@ _HOMES = {
     "verify": "fastwheel._verify.run",
     "Verified": "fastwheel._verify.model",
     "Finding": "fastwheel._verify.model",
+    "diff": "fastwheel._diff",
+    "Difference": "fastwheel.difference",
     "tree": "fastwheel._tree",
     "Tree": "fastwheel._tree",
 }

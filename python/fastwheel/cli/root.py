@@ -17,6 +17,7 @@ _VERBS = {
     "repair": "Graft the external libraries of wheels and give them portable tags.",
     "tree": "Say what each ELF file of a wheel needs, where it was found, and why there.",
     "verify": "Prove that wheels load on every system that their tags promise, or say why not.",
+    "diff": "Say what differs between two wheels, such as before and after a repair.",
     "patch": "Edit the dynamic section of one ELF file.",
     "lddtree": "Say what one ELF file of this machine needs, as JSON.",
 }
