@@ -80,7 +80,8 @@ def _member(member: MemberChange, verbose: bool) -> Iterator[str]:
             yield f"      sha256    {before.sha256} → {after.sha256}"
     else:
         origin = f"  (was {escape(member.graft_of)})" if member.graft_of else ""
-        yield f"  {sign} {name}  {size_text(side.size)}{_packed(side, None)}{origin}"
+        size = "" if name.endswith("/") else f"  {size_text(side.size)}{_packed(side, None)}"
+        yield f"  {sign} {name}{size}{origin}"
         if verbose and side.sha256:
             yield f"      mode      {_mode(side)}"
             yield f"      sha256    {side.sha256}"
