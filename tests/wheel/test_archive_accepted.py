@@ -376,3 +376,9 @@ def test_no_descriptor_is_left_open(kit):
         archive.close()
         archive.close()
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_many_warnings_are_counted(kit):
+    with opened(kit, [kit.Part(f"{'aA'[i % 2]}/{i // 2}", b"") for i in range(60)]) as archive:
+        assert len(archive.warnings) == 11
+        assert archive.warnings[-1] == "and 20 more such names"

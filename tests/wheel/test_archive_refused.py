@@ -212,6 +212,21 @@ def zip64_end_disagrees(kit):
 
 
 @case("FW103")
+def zip64_end_disagrees_on_this_disk(kit):
+    return two(kit, zip64=True, end={"here": 7})
+
+
+@case("FW104")
+def zip64_field_of_another_disk(kit):
+    return two(kit, first={"central": {"disk": 0xFFFF}, "extra_central": struct.pack("<HHL", 1, 4, 1)})
+
+
+@case("FW104")
+def another_disk_beside_a_zip64_field(kit):
+    return two(kit, first={"central": {"disk": 2}, "extra_central": struct.pack("<HH", 1, 0)})
+
+
+@case("FW103")
 def zip64_end_with_more_data(kit):
     return two(kit, zip64=True, end64={"rest": 60})
 

@@ -19,7 +19,7 @@ from fastwheel.wheel.names import case_twins, file_and_folder, shown
 from fastwheel.wheel.zipformat import DEFLATED, STORED, Member
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
     from fastwheel.engine import Span
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Archive", "Limits", "Member"]
 
 _CHUNK: Final = 1 << 20
+#: A wheel of many odd names is not to drown the rest of the output.
+_MOST_WARNINGS: Final = 10
 
 
 class Archive:
@@ -58,8 +60,8 @@ class Archive:
             fail("FW114", label, message)
         twins = case_twins([member.name for member in table.members])
         self.warnings: tuple[str, ...] = (
-            *table.warnings,
-            *(f"'{shown(a)}' and '{shown(b)}' differ only by case" for a, b in twins),
+            *_first(table.warnings),
+            *_first([f"'{shown(a)}' and '{shown(b)}' differ only by case" for a, b in twins]),
         )
 
     @classmethod
@@ -167,6 +169,12 @@ class Archive:
     def _damaged(self, member: Member, reason: str) -> NoReturn:
         hint = "the wheel was changed or cut after it was made: build or download it again"
         fail("FW112", self.label, f"'{shown(member.name)}' is damaged: {reason}", hint)
+
+
+def _first(warnings: Sequence[str]) -> list[str]:
+    """The first few of many warnings of one kind, and how many more there are."""
+    more = len(warnings) - _MOST_WARNINGS
+    return [*warnings[:_MOST_WARNINGS], *([f"and {more} more such names"] if more > 0 else [])]
 
 
 def _decoder(method: int) -> tuple[Any, tuple[type[Exception], ...]]:

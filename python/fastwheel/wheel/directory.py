@@ -137,7 +137,8 @@ def _read_end(fd: int, size: int, where: str) -> _End:
         for low, high, full in zip(narrow, wide, (z.MAX16, z.MAX32, z.MAX32), strict=True):
             if low not in (full, high):
                 fail("FW103", where, "the end record and the zip64 end record disagree")
-        on_disk = count if on_disk == z.MAX16 else on_disk
+        if on_disk not in (end64.members, z.MAX16):
+            fail("FW103", where, "the end record and the zip64 end record disagree")
         count, directory_size, offset = wide
         record -= z.LOCATOR.size + z.END64.size
         disks = {disk, directory_disk} - {0, z.MAX16}
@@ -236,7 +237,7 @@ def _read_entries(data: bytes, end: _End, where: str, warnings: list[str]) -> tu
             if z.EXTRA_ZIP64 in fields:
                 wide = _zip64(fields[z.EXTRA_ZIP64], (size, compressed, offset), disk, name, where)
                 size, compressed, offset = wide
-                disk = 0
+                disk = 0 if disk == z.MAX16 else disk
         if version & 0xFF > _NEWEST_VERSION:
             fail("FW111", where, f"'{shown(name)}' needs version {(version & 0xFF) / 10} of the zip format")
         if disk:
@@ -302,14 +303,16 @@ def _zip64(field: bytes, narrow: tuple[int, int, int], disk: int, name: str, whe
     if len(field) == 8 * sum(wanted) + extra_disk:
         values = iter([int.from_bytes(field[i : i + 8], "little") for i in range(0, 8 * sum(wanted), 8)])
         size, compressed_size, offset = (next(values) if w else v for w, v in zip(wanted, narrow, strict=True))
+        rest = field[8 * sum(wanted) :]
     elif len(field) in (8, 16, 24, 28) and not any(wanted[len(field) // 8 :]):
         values_all = [int.from_bytes(field[i : i + 8], "little") for i in range(0, min(len(field), 24), 8)]
         if any(not w and v != n for w, v, n in zip(wanted, values_all, narrow, strict=False)):
             fail("FW104", where, f"'{shown(name)}' has two different sizes or offsets")
         size, compressed_size, offset = (*values_all, *narrow[len(values_all) :])
+        rest = field[24:]
     else:
         fail("FW104", where, f"'{shown(name)}' has a zip64 field of a wrong length")
-    if field[24:] and any(field[24:]):
+    if any(rest) or (extra_disk and not rest):
         fail("FW104", where, f"'{shown(name)}' claims to be in another file of a split archive")
     return size, compressed_size, offset
 
