@@ -31,6 +31,7 @@ class Origin:
         purl: the package URL, or None: no package owned the file.
         soname: the name under which it was needed before it was renamed, or None.
         source_file: its file name on the build machine, without folders, or None.
+        license: as the document says it, or None.
         document: the member that says so.
     """
 
@@ -40,6 +41,7 @@ class Origin:
     purl: str | None
     soname: str | None
     source_file: str | None
+    license: str | None
     document: str
 
 
@@ -80,6 +82,7 @@ def _origins(archive: Archive, document: Member) -> Iterator[Origin]:
             _text(component, "purl"),
             told.get("fastwheel:graft:soname"),
             told.get("fastwheel:graft:source-file"),
+            _license(component),
             document.name,
         )
 
@@ -87,6 +90,19 @@ def _origins(archive: Archive, document: Member) -> Iterator[Origin]:
 def _text(component: dict[str, object], key: str) -> str | None:
     value = component.get(key)
     return value if isinstance(value, str) and value else None
+
+
+def _license(component: dict[str, object]) -> str | None:
+    """The licenses of a component: `licenses` holds expressions, or licenses with an id or a name."""
+    listed = component.get("licenses")
+    found = []
+    for item in listed if isinstance(listed, list) else ():
+        if not isinstance(item, dict):
+            continue
+        inner = item.get("license")
+        named = inner if isinstance(inner, dict) else {}
+        found += [text for text in (item.get("expression"), named.get("id"), named.get("name")) if text][:1]
+    return ", ".join(text for text in found if isinstance(text, str)) or None
 
 
 def _properties(component: dict[str, object]) -> dict[str, str]:

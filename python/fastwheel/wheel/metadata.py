@@ -28,6 +28,7 @@ _VERSION = re.compile(r"(\d{1,9})\.(\d{1,9})", re.ASCII)
 _KNOWN_VERSION = (1, 0)
 #: A bound on the product of compressed tag sets: a line of a few kilobytes could ask for billions.
 _MOST_TAGS = 10_000
+_LICENSE_HEADERS = ("license-expression", "license")
 #: The header part of METADATA; a description may follow it.
 _MOST_HEADERS = 1 << 18
 
@@ -141,12 +142,14 @@ class Metadata:
         version: `Version`, as spelled.
         format: `Metadata-Version`, or "".
         license_files: `License-File`, in their order (PEP 639).
+        license: `License-Expression`, or the older `License`, or "".
     """
 
     name: str
     version: str
     format: str = ""
     license_files: tuple[str, ...] = ()
+    license: str = ""
 
     @classmethod
     def parse(cls, content: bytes) -> Metadata:
@@ -166,6 +169,7 @@ class Metadata:
             _only(headers, "version"),
             next((value for key, value in named if key == "metadata-version"), ""),
             tuple(value for key, value in named if key == "license-file"),
+            next((value for key, value in sorted(named, reverse=True) if key in _LICENSE_HEADERS and value), ""),
         )
 
 
