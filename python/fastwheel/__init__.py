@@ -17,6 +17,8 @@ from fastwheel.errors import FastwheelError
 if TYPE_CHECKING:
     from fastwheel._audit import audit
     from fastwheel._diff import diff
+    from fastwheel._explain.model import Explanation
+    from fastwheel._explain.run import explain
     from fastwheel._repair import Repaired, repair
     from fastwheel._tree import Tree, tree
     from fastwheel._verify.model import Finding, Verified
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Difference",
+    "Explanation",
     "FastwheelError",
     "Finding",
     "Repaired",
@@ -35,6 +38,7 @@ __all__ = [
     "__version__",
     "audit",
     "diff",
+    "explain",
     "repair",
     "tree",
     "verify",
@@ -47,6 +51,8 @@ _HOMES = {
     "repair": "fastwheel._repair",
     "Repaired": "fastwheel._repair",
     "Verdict": "fastwheel.verdict",
+    "explain": "fastwheel._explain.run",
+    "Explanation": "fastwheel._explain.model",
     "verify": "fastwheel._verify.run",
     "Verified": "fastwheel._verify.model",
     "Finding": "fastwheel._verify.model",

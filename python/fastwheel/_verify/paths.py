@@ -32,9 +32,7 @@ _PLUGINS: Final = re.compile(
     r"/(?:lib|lib64|libexec)(?:/[a-z0-9_]+-linux-(?:gnu|musl)\w*)?/[\w+-][\w.+-]*(?:/[\w.+-]+)*\Z"
 )
 #: Data: below a folder `share`, or where certificates and the settings of fontconfig are.
-_DATA: Final = re.compile(
-    r"/share/[\w+-][\w.+-]*(?:/[\w.+-]+)*\Z|/ssl(?:/[\w.+-]+)*\Z|\A/etc/(?:ssl|pki|fonts)\b"
-)
+_DATA: Final = re.compile(r"/share/[\w+-][\w.+-]*(?:/[\w.+-]+)*\Z|/ssl(?:/[\w.+-]+)*\Z|\A/etc/(?:ssl|pki|fonts)\b")
 #: Data that every system has of its own, or that only translates or documents.
 _COMMON: Final = re.compile(
     r"/share/(?:locale|i18n|zoneinfo|man|doc|info|licenses|common-licenses|mime|icons|fonts|X11|terminfo|misc|pixmaps|"
