@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fastwheel._diff import diff
     from fastwheel._explain.model import Explanation
     from fastwheel._explain.run import explain
+    from fastwheel._overview import Overview, overview
     from fastwheel._repair import Repaired, repair
     from fastwheel._tree import Tree, tree
     from fastwheel._verify.model import Finding, Verified
@@ -31,6 +32,7 @@ __all__ = [
     "Explanation",
     "FastwheelError",
     "Finding",
+    "Overview",
     "Repaired",
     "Tree",
     "Verdict",
@@ -39,6 +41,7 @@ __all__ = [
     "audit",
     "diff",
     "explain",
+    "overview",
     "repair",
     "tree",
     "verify",
@@ -58,6 +61,8 @@ _HOMES = {
     "Finding": "fastwheel._verify.model",
     "diff": "fastwheel._diff",
     "Difference": "fastwheel.difference",
+    "overview": "fastwheel._overview",
+    "Overview": "fastwheel._overview",
     "tree": "fastwheel._tree",
     "Tree": "fastwheel._tree",
 }

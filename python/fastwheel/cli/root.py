@@ -19,6 +19,7 @@ _VERBS = {
     "verify": "Prove that wheels load on every system that their tags promise, or say why not.",
     "diff": "Say what differs between two wheels, such as before and after a repair.",
     "explain": "Say why a wheel has the tag that it has, and what to change for another one.",
+    "report": "Write a page about a wheel: verdict, picture, grafts, sizes.",
     "patch": "Edit the dynamic section of one ELF file.",
     "lddtree": "Say what one ELF file of this machine needs, as JSON.",
 }

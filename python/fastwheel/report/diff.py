@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from fastwheel.difference import ArchiveChange, Difference, ElfChange, FieldChange, MemberChange, Side, TextChange
 
-__all__ = ["diff_text"]
+__all__ = ["change_lines", "diff_text"]
 
 _SIGNS: Final = {"added": "+", "removed": "-", "changed": "~", "renamed": "~"}
 #: Of a list that is only shown whole with -v.
@@ -88,6 +88,11 @@ def _member(member: MemberChange, verbose: bool) -> Iterator[str]:
         if side.elf is not None and verbose:
             yield from (f"      needed    {escape(needed)}" for needed in side.elf.needed)
             yield from (f"      runpath   {escape(path)}" for path in (side.elf.runpath, side.elf.rpath) if path)
+    yield from change_lines(member, verbose=verbose)
+
+
+def change_lines(member: MemberChange, *, verbose: bool = False) -> Iterator[str]:
+    """Yield what differs inside a file: dynamic entries, headers, rows; indented and printable."""
     if member.elf is not None:
         yield from _elf(member.elf, verbose)
     if member.text is not None:

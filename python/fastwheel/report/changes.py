@@ -1,0 +1,91 @@
+"""A difference as tables of a page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from fastwheel.report.diff import change_lines
+from fastwheel.report.markup import Markup, element, joined
+from fastwheel.report.text import size_text
+
+if TYPE_CHECKING:
+    from fastwheel.difference import Difference, MemberChange
+
+__all__ = ["changes_section"]
+
+_SIGNS: Final = {"added": "+", "removed": "-", "changed": "~", "renamed": "~"}
+_MOST_ROWS: Final = 300
+_MOST_LINES: Final = 40
+
+
+def changes_section(found: Difference) -> Markup:
+    """Return the sizes as bars, and a row for each member that differs."""
+    parts = [_sizes(found)]
+    for change in found.name:
+        parts.append(
+            element(
+                "p",
+                None,
+                f"{change.name}: ",
+                element("code", None, change.before or "none"),
+                " → ",
+                element("code", None, change.after or "none"),
+            )
+        )
+    rows = [_row(member) for member in found.members[:_MOST_ROWS]]
+    if len(found.members) > _MOST_ROWS:
+        left = len(found.members) - _MOST_ROWS
+        rows.append(element("tr", None, element("td", {"colspan": "4", "class": "dim"}, f"and {left} more")))
+    if not rows:
+        return joined((*parts, element("p", None, "All members are equal in content and mode.")))
+    heads = [
+        element("th", None, ""),
+        element("th", None, "file"),
+        element("th", {"class": "num"}, "before"),
+        element("th", {"class": "num"}, "after"),
+    ]
+    table = element("table", None, element("thead", None, element("tr", None, *heads)), element("tbody", None, *rows))
+    return joined((*parts, element("div", {"class": "scroll"}, table)))
+
+
+def _sizes(found: Difference) -> Markup:
+    """Two bars for the sizes of the files."""
+    largest = max(found.size_before, found.size_after, 1)
+    rows = []
+    for what, size, kind in (("before", found.size_before, "before"), ("after", found.size_after, "fill")):
+        bar = Markup(
+            '<svg viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
+            f'<rect class="{kind}" width="{100 * size / largest:.1f}" height="8"/></svg>'
+        )
+        rows.append(
+            element(
+                "tr",
+                None,
+                element("td", {"class": "dim"}, what),
+                element("td", {"class": "num"}, size_text(size)),
+                element("td", {"class": "bar wide"}, bar),
+            )
+        )
+    return element("table", {"class": "sizes"}, element("tbody", None, *rows))
+
+
+def _row(member: MemberChange) -> Markup:
+    lines = list(change_lines(member))
+    shown = [element("li", None, element("code", None, line.strip())) for line in lines[:_MOST_LINES]]
+    if len(lines) > _MOST_LINES:
+        shown.append(element("li", None, f"and {len(lines) - _MOST_LINES} more"))
+    name: list[str] = [element("code", None, member.name)]
+    if member.kind == "renamed" and member.before is not None:
+        name.append(element("ul", None, element("li", None, "was ", element("code", None, member.before.name))))
+    elif member.graft_of:
+        name.append(element("ul", None, element("li", None, "was ", element("code", None, member.graft_of))))
+    if shown:
+        name.append(element("ul", None, *shown))
+    return element(
+        "tr",
+        None,
+        element("td", {"class": f"sign {member.kind}"}, _SIGNS[member.kind]),
+        element("td", None, *name),
+        element("td", {"class": "num"}, "" if member.before is None else size_text(member.before.size)),
+        element("td", {"class": "num"}, "" if member.after is None else size_text(member.after.size)),
+    )
