@@ -23,13 +23,14 @@ from fastwheel._elf.dynamic import (
     string_at,
 )
 from fastwheel._elf.header import EHDR_SIZE
-from fastwheel._elf.image import is_string_tag, open_image, symbol_name_offsets, table_extents
+from fastwheel._elf.image import is_string_tag, open_image, symbol_name_offsets
 from fastwheel._elf.items import POINTERS
 from fastwheel._elf.request import check_request, want
 from fastwheel._elf.section import SHT_DYNSYM, SHT_GNU_VERNEED, SHT_GNU_VERSYM, SHT_STRTAB
 from fastwheel._elf.segment import PF_W, file_offset
 from fastwheel._elf.symbol import iter_symbols, symbol_size
 from fastwheel._elf.version import read_versym
+from fastwheel._elf.walked import table_extents
 from fastwheel.errors import ElfError
 
 if TYPE_CHECKING:

@@ -31,6 +31,7 @@ from fastwheel._elf.segment import (
 )
 from fastwheel._elf.symbol import SymbolTable, iter_symbols, symbol_size
 from fastwheel._elf.version import versym_offset
+from fastwheel._elf.walked import merged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,19 +45,6 @@ if TYPE_CHECKING:
 __all__ = ["check_bytes", "check_sections", "check_segments"]
 
 Fault = tuple[str, str]
-
-
-def _merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the union of ranges, ascending, none touching another."""
-    result: list[tuple[int, int]] = []
-    for start, end in sorted(ranges):
-        if end <= start:
-            continue
-        if result and start <= result[-1][1]:
-            result[-1] = (result[-1][0], max(result[-1][1], end))
-        else:
-            result.append((start, end))
-    return result
 
 
 def _gaps(ranges: Sequence[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:
@@ -111,8 +99,8 @@ def check_bytes(old: Image, new: Image, layout: Layout) -> Fault | None:
     size = len(old.data)
     if inserted == 0:
         point = size
-    fresh = _merged([(move.offset, move.offset + move.size) for move in layout.moves])
-    own = _merged(_declared(old, layout))
+    fresh = merged([(move.offset, move.offset + move.size) for move in layout.moves])
+    own = merged(_declared(old, layout))
     allowed = list(own)
     for start, end in fresh:
         # a new place, as far as it is in the input: it was zero there, or a table left it
@@ -126,7 +114,7 @@ def check_bytes(old: Image, new: Image, layout: Layout) -> Fault | None:
                 if not is_zero(old.data, first, second):
                     return "V4", f"bytes at {first:#x} that mean something are overwritten"
             allowed.append((low, high))
-    for start, end in _gaps(_merged(allowed), 0, size):
+    for start, end in _gaps(merged(allowed), 0, size):
         for low, high, delta in ((start, min(end, point), 0), (max(start, point), end, inserted)):
             if high > low and old.data[low:high] != new.data[low + delta : high + delta]:
                 return "V9", f"bytes in [{low:#x}, {high:#x}) differ"
@@ -136,7 +124,7 @@ def check_bytes(old: Image, new: Image, layout: Layout) -> Fault | None:
                 return "V9", f"padding at {low:#x} is not zero"
     # the program-header table may have grown into what was sent away for it
     table = (new.header.phoff, new.header.phoff + new.header.phnum * new.header.phentsize)
-    filled = _merged([*fresh, table])
+    filled = merged([*fresh, table])
     for move in layout.moves:
         at = move.item.offset
         left = at + (inserted if at >= point else 0)

@@ -23,7 +23,6 @@ from fastwheel._elf.dynamic import (
     DT_GNU_HASH,
     DT_GNU_LIBLIST,
     DT_GNU_PRELINKED,
-    DT_HASH,
     DT_MIPS_IVERSION,
     DT_NEEDED,
     DT_RPATH,
@@ -31,9 +30,7 @@ from fastwheel._elf.dynamic import (
     DT_SONAME,
     DT_SYMTAB,
     DT_USED,
-    DT_VERDEF,
     DT_VERDEFNUM,
-    DT_VERNEED,
     DT_VERNEEDNUM,
     DT_VERSYM,
     check_spent,
@@ -48,11 +45,7 @@ from fastwheel._elf.section import (
     SHF_COMPRESSED,
     SHT_DYNAMIC,
     SHT_DYNSYM,
-    SHT_GNU_HASH,
-    SHT_GNU_VERDEF,
-    SHT_GNU_VERNEED,
     SHT_GNU_VERSYM,
-    SHT_HASH,
     SHT_STRTAB,
     SHT_SYMTAB,
     read_sections,
@@ -69,8 +62,9 @@ from fastwheel._elf.segment import (
     read_interpreter,
     read_segments,
 )
-from fastwheel._elf.symbol import SymbolTable, gnu_hash, hash_counts, hash_word, read_symbol_table, symbol_size
+from fastwheel._elf.symbol import SymbolTable, gnu_hash, read_symbol_table, symbol_size
 from fastwheel._elf.version import read_definitions, read_needs, versym_offset
+from fastwheel._elf.walked import check_walked, table_extents
 from fastwheel.errors import ElfError
 
 if TYPE_CHECKING:
@@ -89,7 +83,6 @@ __all__ = [
     "open_image",
     "string_field",
     "symbol_name_offsets",
-    "table_extents",
 ]
 
 #: How the names of dynamic loaders begin.
@@ -246,6 +239,7 @@ def open_image(data: bytes) -> Image:
         _check_tables(image)
         _check_symtabs(image)
     _check_shape(image)
+    check_walked(image)
     return image
 
 
@@ -362,33 +356,6 @@ def _counted(header: Header, dynamic: Dynamic, sections: Sequence[Section], symb
         ):
             return SymbolTable(symbols.offset, count, exact=True)
     return symbols
-
-
-def table_extents(image: Image) -> tuple[tuple[int, int, int], ...]:
-    """Return (section type, address, size in bytes) of each table that the dynamic section names, but relocations."""
-    header, dynamic = image.header, image.dynamic
-    found = [(SHT_STRTAB, image.strings.address, len(image.strings.content))]
-    address = last(dynamic, DT_SYMTAB)
-    if address is not None:
-        found.append((SHT_DYNSYM, address, image.symbols.count * symbol_size(header)))
-    address = last(dynamic, DT_HASH)
-    if address is not None:
-        buckets, chains = hash_counts(image.data, header, image.segments, address)
-        found.append((SHT_HASH, address, (2 + buckets + chains) * hash_word(header)))
-    address = last(dynamic, DT_GNU_HASH)
-    if address is not None:
-        found.append((SHT_GNU_HASH, address, gnu_hash(image.data, header, image.segments, address).size))
-    address = last(dynamic, DT_VERSYM)
-    if address is not None:
-        found.append((SHT_GNU_VERSYM, address, 2 * image.symbols.count))
-    address = last(dynamic, DT_VERNEED)
-    if address is not None:
-        found.append((SHT_GNU_VERNEED, address, max(item.end for item in image.needs) - image.needs[0].position))
-    address = last(dynamic, DT_VERDEF)
-    if address is not None:
-        end = max(item.end for item in image.definitions)
-        found.append((SHT_GNU_VERDEF, address, end - image.definitions[0].position))
-    return tuple(found)
 
 
 def _check_places(image: Image) -> None:

@@ -28,7 +28,6 @@ from fastwheel._elf.dynamic import (
     last,
 )
 from fastwheel._elf.header import EHDR_SIZE
-from fastwheel._elf.image import table_extents
 from fastwheel._elf.section import (
     SHF_ALLOC,
     SHF_EXECINSTR,
@@ -48,6 +47,7 @@ from fastwheel._elf.section import (
     SHT_STRTAB,
 )
 from fastwheel._elf.segment import PT_GNU_PROPERTY, PT_INTERP, PT_LOAD, PT_NOTE, PT_PHDR, file_offset, load_at
+from fastwheel._elf.walked import table_extents
 
 if TYPE_CHECKING:
     from fastwheel._elf.image import Image

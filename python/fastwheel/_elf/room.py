@@ -21,6 +21,7 @@ from fastwheel._elf.segment import (
 
 if TYPE_CHECKING:
     from fastwheel._elf.image import Image
+    from fastwheel._elf.section import Section
 
 __all__ = [
     "SLOT_GAP",
@@ -238,8 +239,23 @@ def table_gap(image: Image) -> int:
     return _leading_zeros(image.data, end, min(limit, end + 4096))
 
 
+def _overhangs(image: Image, section: Section) -> bool:
+    """Whether a section without bytes in the file begins in a PT_LOAD and ends behind it."""
+    if section.type != SHT_NOBITS or not section.flags & SHF_ALLOC or section.flags & SHF_TLS:
+        return False
+    for index in image.loads:
+        load = image.segments[index]
+        end = load.address + load.memory_size
+        if load.address <= section.address < end < section.address + section.size:
+            return True
+    return False
+
+
 def find_slot(image: Image) -> tuple[str, int] | None:
     """Return how one more PT_LOAD fits into the program-header table, and the index of the entry it costs (or -1)."""
+    # the program may believe that the memory behind its last segment is its own
+    if any(_overhangs(image, section) for section in image.sections):
+        return None
     for index, segment in enumerate(image.segments):
         if segment.type == PT_NULL:
             return SLOT_NULL, index

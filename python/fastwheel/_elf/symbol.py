@@ -185,7 +185,8 @@ def read_symbol_table(
 
     The count is, in this order: nchain of DT_HASH; the end of the last chain of DT_GNU_HASH, if it holds a
     symbol; else as many entries as fit between DT_SYMTAB and the nearest table behind it that another entry
-    points to, or the end of the PT_LOAD, but only up to the first whose st_name is not below DT_STRSZ.
+    points to, or the end of the PT_LOAD, and as DT_VERSYM has room for, but only up to the first whose st_name is
+    not below DT_STRSZ.
 
     Raises:
         ElfError: FW307 if a table is out of bounds, or DT_SYMENT is wrong.
@@ -221,6 +222,12 @@ def read_symbol_table(
         if tag in _NEIGHBOURS and value > address and (value - address) // size < most:
             most = (value - address) // size
             bound = value
+    # each symbol has a version index
+    versions = last(dynamic, DT_VERSYM)
+    place = None if versions is None else file_offset(segments, versions)
+    if versions is not None and place is not None and (place[1] - place[0]) // 2 < most:
+        most = (place[1] - place[0]) // 2
+        bound = versions
     count = 0
     while count < most and u32(data, header, offset + count * size) < len(strings.content):
         count += 1

@@ -127,7 +127,7 @@ impl<'a> SymbolTable<'a> {
     ///
     /// The count is, in this order: `nchain` of DT_HASH; the end of the last chain of DT_GNU_HASH, if it holds a symbol;
     /// else as many entries as fit between DT_SYMTAB and the nearest table behind it that another entry points to, or the
-    /// end of the PT_LOAD, but only up to the first whose `st_name` is not below DT_STRSZ.
+    /// end of the PT_LOAD, and as DT_VERSYM has room for, but only up to the first whose `st_name` is not below DT_STRSZ.
     pub fn read(
         image: &Image<'a>,
         machine: Machine,
@@ -169,6 +169,13 @@ impl<'a> SymbolTable<'a> {
             {
                 (most, bound) = (room, *value);
             }
+        }
+        // Each symbol has a version index.
+        if let Some(versions) = dynamic.last(elf::DT_VERSYM)
+            && let Some(room) = dynamic.space.from(image, versions).map(|rest| rest.room(2))
+            && room < most
+        {
+            (most, bound) = (room, versions);
         }
         let name_of = |index: u64| table.u32(index.saturating_mul(size)).map_or(u64::MAX, u64::from);
         let count = (0..most).take_while(|index| name_of(*index) < strings.size()).count() as u64;

@@ -11,6 +11,7 @@ use crate::dynamic::{DT_MIPS_IVERSION, DT_USED, Dynamic};
 use crate::edit::gate::{check_apart, check_counts, check_dynamic, check_segments};
 use crate::edit::items::{Covered, covered_ranges};
 use crate::edit::room::{Zeroed, zeroed_sections};
+use crate::edit::walked::check_walked;
 use crate::error::{Code, Error};
 use crate::header::{FileHeader, identify};
 use crate::image::{Class, Image};
@@ -194,6 +195,7 @@ impl<'a> ElfFile<'a> {
             file.check_symtabs()?;
         }
         file.check_shape()?;
+        check_walked(&file)?;
         Ok(file)
     }
 

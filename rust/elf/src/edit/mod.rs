@@ -18,6 +18,7 @@ mod room;
 mod strings;
 #[cfg(test)]
 mod tests;
+mod walked;
 mod write;
 
 use crate::edit::check::check;

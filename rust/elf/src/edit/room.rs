@@ -258,9 +258,24 @@ fn table_gap(file: &ElfFile<'_>) -> u64 {
     leading_zeros(file, end, limit.min(end.saturating_add(4096)))
 }
 
+/// Whether a section without bytes in the file begins in a PT_LOAD and ends behind it.
+fn overhangs(file: &ElfFile<'_>, section: &Section) -> bool {
+    let end = section.sh_addr.saturating_add(section.sh_size);
+    section.sh_type == elf::SHT_NOBITS
+        && section.is_alloc()
+        && section.sh_flags & elf::SHF_TLS.0 == 0
+        && file.loads.iter().any(|load| {
+            load.p_vaddr <= section.sh_addr && section.sh_addr < load.memory_end() && load.memory_end() < end
+        })
+}
+
 /// How one more PT_LOAD fits into the program-header table.
 pub fn find_slot(file: &ElfFile<'_>) -> Option<Slot> {
     let header = &file.header;
+    // The program may believe that the memory behind its last segment is its own.
+    if file.sections.iter().any(|section| overhangs(file, section)) {
+        return None;
+    }
     let find = |kind| file.segments.iter().position(|segment| segment.p_type == kind);
     if let Some(index) = find(PT_NULL) {
         return Some(Slot::Null(index));

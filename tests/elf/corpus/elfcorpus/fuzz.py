@@ -114,13 +114,14 @@ def _regions(data: bytes) -> list[tuple[int, int]]:
 
 
 def _anywhere(data: bytes) -> list[tuple[int, int]]:
-    """Return the ranges outside of segments with code: what spoilt code does is no matter of the editor."""
+    """Return the ranges outside of code: what spoilt code does is no matter of the editor."""
     s = Surgery(data)
     code = [(e[2], e[2] + e[4]) for e in s.headers if e[0] == PT_LOAD and e[1] & 1 and e[2]]
+    code += s.code_sections()
     start, found = 0, []
     for first, last in sorted(code):
         found.append((start, first))
-        start = last
+        start = max(start, last)
     return [(a, b) for a, b in [*found, (start, len(data))] if a < b]
 
 

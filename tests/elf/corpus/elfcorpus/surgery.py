@@ -131,6 +131,12 @@ class Surgery:
             self.put(self.ehdr("shoff") + index * self.shdr_size + at, size, value)
         return self._field(index, field)
 
+    def code_sections(self) -> list[tuple[int, int]]:
+        """Return where in the file each section with code begins and ends."""
+        count = self.ehdr("shnum") if self.ehdr("shoff") else 0
+        code = [index for index in range(count) if self._field(index, "flags") & 4]
+        return [(self._field(i, "offset"), self._field(i, "offset") + self._field(i, "size")) for i in code]
+
     def swap(self, first: int, second: int) -> None:
         """Exchange two program headers."""
         a, b = self.headers[first][-1], self.headers[second][-1]
