@@ -19,6 +19,7 @@ from fastwheel.errors import FastwheelError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from fastwheel._explain.model import Explanation
     from fastwheel._tree import Tree
     from fastwheel._verify.model import Verified
     from fastwheel.difference import Difference
@@ -72,6 +73,7 @@ class Overview:
         pythons: the Python and ABI tags of the file name, such as "cp312-cp312".
         verdict: of `fastwheel.audit`; None for a wheel without compiled code.
         verified: of `fastwheel.verify`.
+        explanation: of `fastwheel.explain`; None for a wheel without compiled code.
         tree: of `fastwheel.tree`; None for a wheel without compiled code.
         grafts: the libraries in folders that end in `.libs`, the largest first.
         elsewhere: what bills of materials list besides: components that belong to no member.
@@ -91,6 +93,7 @@ class Overview:
     pythons: tuple[str, ...]
     verdict: Verdict | None
     verified: Verified
+    explanation: Explanation | None
     tree: Tree | None
     grafts: tuple[GraftInfo, ...]
     elsewhere: tuple[Origin, ...]
@@ -138,6 +141,7 @@ def overview(
         FastwheelError: one of the files is not an acceptable wheel.
     """
     from fastwheel._audit import examine
+    from fastwheel._explain.run import explain_verdict
     from fastwheel._tree import tree_of
     from fastwheel._verify.run import verify_open
     from fastwheel.origins import origins
@@ -161,11 +165,12 @@ def overview(
         from fastwheel._diff import diff
 
         difference = diff(before, path, limits=limits, jobs=jobs)
-    verdict, tree = None, None
+    verdict, explanation, tree = None, None, None
     notes: tuple[str, ...] = ()
     with Wheel.open(path, limits or Limits()) as wheel:
         try:
             verdict = examine(wheel, options)
+            explanation = explain_verdict(wheel, verdict, None)
             tree = tree_of(wheel, verdict, options)
         except FastwheelError as error:
             if error.code not in ("FW600", "FW609"):
@@ -184,6 +189,7 @@ def overview(
             tuple(f"{python}-{abi}" for python in name.python_tags for abi in name.abi_tags),
             verdict,
             verify_open(wheel, name.platform_tags, policy_file=file, jobs=jobs),
+            explanation,
             tree,
             _grafts(wheel, tree, told),
             tuple(origin for origin in told if origin.member is None),

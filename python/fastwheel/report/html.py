@@ -222,41 +222,85 @@ def _drawn(tree: Tree) -> Markup:
 
 
 def _why(seen: Overview) -> Markup | None:
-    """What stands between the wheel and each better platform."""
+    """What stands between the wheel and each better platform, from the one that it reaches on."""
     verdict = seen.verdict
-    if verdict is None:
+    if verdict is None or len(verdict.findings) == 1:
         return None
-    rows = []
-    for finding in verdict.findings:
-        if not finding.policy.priority:
+    reached = verdict.repairable
+    said = "holds" if verdict.overall.priority >= reached.priority else "after a repair"
+    known: set[tuple[str, str, str]] = set()
+    steps: list[tuple[list[str], list[tuple[str, str, str]]]] = []
+    for finding in reversed(verdict.findings):
+        if finding.policy.priority <= reached.priority:
             continue
-        obstacles = list(_obstacles(finding))
-        if not obstacles:
-            rows.append(_policy_row(finding, element("span", {"class": "dim"}, "holds")))
-            break
-        rows.append(_policy_row(finding, joined(obstacles)))
-    if not rows:
+        obstacles = [item for item in _obstacles(finding) if item not in known]
+        if not obstacles and steps:
+            steps[-1][0].append(finding.policy.name)
+            continue
+        known.update(obstacles)
+        steps.append(([finding.policy.name], obstacles))
+    rows = [_policy_row([reached.name], element("span", {"class": "dim"}, said))]
+    rows += [_policy_row(names, joined(_grouped(obstacles))) for names, obstacles in steps]
+    if len(rows) == 1 and not verdict.references:
         return None
-    return _section("Why this platform", _table([("", "platform"), ("", "what would have to go")], rows))
+    parts = []
+    if verdict.references:
+        names = sorted({reference.soname for reference in verdict.references})
+        shown = joined([element("code", None, name) for name in names[:40]], ", ")
+        more = f" and {len(names) - 40} more" if len(names) > 40 else ""
+        parts.append(element("p", None, "To be grafted: ", shown, more, "."))
+    if len(rows) > 1:
+        parts.append(_table([("", "platform"), ("", "what, besides, would have to go")], rows))
+    parts += _culprits(seen)
+    return _section("Why this platform", *parts)
 
 
-def _policy_row(finding: Findings, content: Markup) -> Markup:
-    return element("tr", None, _cell(element("code", None, finding.policy.name), kind="name"), _cell(content))
+def _culprits(seen: Overview) -> Iterable[Markup]:
+    """The files and symbols that the next better platform does not promise, and what to do about them."""
+    told = seen.explanation
+    if told is None or told.goal is None or not told.culprits:
+        return
+    rows = []
+    for culprit in told.culprits:
+        for cause in culprit.causes:
+            shown = ", ".join(cause.symbols[:12]) or "the version itself"
+            more = f" and {len(cause.symbols) - 12} more" if len(cause.symbols) > 12 else ""
+            above = element("ul", None, element("li", None, " → ".join(culprit.chain))) if culprit.chain else ""
+            rows.append(
+                element(
+                    "tr",
+                    None,
+                    _cell(element("code", None, culprit.file), above),
+                    _cell(element("code", None, f"{cause.version} of {cause.library}")),
+                    _cell(element("code", None, shown + more)),
+                )
+            )
+    yield element("p", None, "What keeps it from ", element("code", None, told.goal), ":")
+    yield _table([("", "file"), ("", "version"), ("", "symbols")], rows)
+    yield from (element("p", {"class": "hint"}, hint.text) for hint in told.hints[:6])
 
 
-def _obstacles(finding: Findings) -> Iterable[Markup]:
-    if finding.too_recent:
-        by_library: dict[str, list[str]] = {}
-        for library, version in finding.too_recent:
-            by_library.setdefault(library, []).append(version)
-        for library, versions in by_library.items():
-            yield _line("too recent versions of ", library, ", ".join(versions))
+def _policy_row(names: list[str], content: Markup) -> Markup:
+    shown = joined([element("div", None, element("code", None, name)) for name in names])
+    return element("tr", None, _cell(shown, kind="name"), _cell(content))
+
+
+def _obstacles(finding: Findings) -> Iterable[tuple[str, str, str]]:
+    """Triples (what kind, library, version or symbol)."""
+    yield from (("too recent versions of ", library, version) for library, version in finding.too_recent)
     for library, symbols in finding.blacklisted:
-        yield _line("forbidden symbols of ", library, ", ".join(symbols[:20]))
-    if finding.references:
-        names = sorted({reference.soname for reference in finding.references})
-        shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-        yield _line("libraries to graft", "", shown)
+        yield from (("forbidden symbols of ", library, symbol) for symbol in symbols)
+
+
+def _grouped(obstacles: Sequence[tuple[str, str, str]]) -> Iterable[Markup]:
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for kind, library, text in obstacles:
+        grouped.setdefault((kind, library), []).append(text)
+    for (kind, library), texts in grouped.items():
+        shown = ", ".join(texts[:20]) + (f" and {len(texts) - 20} more" if len(texts) > 20 else "")
+        yield _line(kind, library, shown)
+    if not grouped:
+        yield element("span", {"class": "dim"}, "its libraries, or its instruction set")
 
 
 def _line(before: str, name: str, text: str) -> Markup:
@@ -264,7 +308,7 @@ def _line(before: str, name: str, text: str) -> Markup:
         "div",
         None,
         element("span", {"class": "dim"}, before),
-        element("code", None, name) if name else "",
+        element("code", None, name),
         element("span", {"class": "dim"}, ": "),
         element("code", None, text),
     )
