@@ -4,18 +4,20 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from fastwheel._elf.model import Edit
-from fastwheel.engine import Buffer
+from fastwheel.engine import Buffer, Identity
 from fastwheel.errors import ElfError
 
 __all__ = [
     "__version__",
     "deflate_many",
     "edit",
+    "pack",
     "provoke_panic",
     "read",
     "read_fd",
     "scan",
     "sha256_many",
+    "study",
     "symbols",
 ]
 
@@ -55,6 +57,10 @@ FactsTuple: TypeAlias = tuple[
 SymbolTuple: TypeAlias = tuple[str, int, int, int, int, int, int, str | None, str | None, bool]
 #: The fields of `Scanned` in order.
 ScannedTuple: TypeAlias = tuple[FactsTuple | None, ElfError | None, str | None, bytes | None]
+#: The fields of `Studied` in order.
+StudiedTuple: TypeAlias = tuple[bytes, Identity, list[list[str]]]
+#: The fields of `Packed` in order.
+PackedTuple: TypeAlias = tuple[int, int, int, bytes, tuple[tuple[int, int], ...], Identity | None]
 
 __version__: str
 
@@ -65,4 +71,14 @@ def read_fd(fd: int) -> FactsTuple: ...
 def scan(fd: int, spans: Sequence[tuple[int, int, int, int, int]], digest: bool, jobs: int) -> list[ScannedTuple]: ...
 def sha256_many(buffers: Sequence[Buffer], jobs: int) -> list[bytes]: ...
 def deflate_many(buffers: Sequence[Buffer], level: int, jobs: int) -> list[bytes]: ...
+def study(
+    files: Sequence[tuple[bytes, Sequence[tuple[int, int]], Sequence[bytes]]], jobs: int
+) -> list[StudiedTuple | OSError]: ...
+def pack(
+    spill: int,
+    archive: int | None,
+    tasks: Sequence[tuple[tuple[bytes] | tuple[int, int, int, int, int] | bytes, Edit | None]],
+    level: int,
+    jobs: int,
+) -> tuple[Sequence[PackedTuple | None], tuple[int, ElfError | OSError | str] | None]: ...
 def provoke_panic(message: str) -> None: ...

@@ -38,13 +38,18 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-class _Damage(Exception):  # noqa: N818 - an answer, not an error
+class Damage(Exception):  # noqa: N818 - an answer, not an error
     """The content of a member contradicts the central directory; the argument is the `fault` of `Scanned`."""
 
 
-def _map(work: Callable[[_Item], _Result], items: Sequence[_Item], jobs: int) -> list[_Result]:
-    usable = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    workers = min(jobs or usable, len(items))
+def threads(jobs: int) -> int:
+    """Return how many threads `jobs` asks for: 0 is one per usable processor."""
+    return jobs or (len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1)
+
+
+def map_threads(work: Callable[[_Item], _Result], items: Sequence[_Item], jobs: int) -> list[_Result]:
+    """Return what `work` makes of each item, in their order."""
+    workers = min(threads(jobs), len(items))
     if workers < 2:
         return [work(item) for item in items]
     with ThreadPoolExecutor(workers, thread_name_prefix="fastwheel") as pool:
@@ -53,7 +58,7 @@ def _map(work: Callable[[_Item], _Result], items: Sequence[_Item], jobs: int) ->
 
 def sha256_many(buffers: Sequence[Buffer], jobs: int) -> list[bytes]:
     """Return the SHA-256 of each buffer."""
-    return _map(lambda buffer: hashlib.sha256(buffer).digest(), buffers, jobs)
+    return map_threads(lambda buffer: hashlib.sha256(buffer).digest(), buffers, jobs)
 
 
 def deflate_many(buffers: Sequence[Buffer], level: int, jobs: int) -> list[bytes]:
@@ -63,7 +68,7 @@ def deflate_many(buffers: Sequence[Buffer], level: int, jobs: int) -> list[bytes
         stream = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
         return stream.compress(buffer) + stream.flush()
 
-    return _map(deflate, buffers, jobs)
+    return map_threads(deflate, buffers, jobs)
 
 
 def read_fd(fd: int) -> Facts:
@@ -81,10 +86,10 @@ def scan(fd: int, spans: Sequence[Span], digest: bool, jobs: int) -> list[Scanne
     def member(span: Span) -> Scanned:
         try:
             return _member(fd, span, digest)
-        except _Damage as damage:
+        except Damage as damage:
             return Scanned(fault=str(damage))
 
-    return _map(member, spans, jobs)
+    return map_threads(member, spans, jobs)
 
 
 def links_many(fd: int, spans: Sequence[Span], jobs: int) -> list[Links | ElfError]:
@@ -104,7 +109,7 @@ def links_many(fd: int, spans: Sequence[Span], jobs: int) -> list[Links | ElfErr
 
 def _member(fd: int, span: Span, digest: bool) -> Scanned:
     if span.size >= len(_MAGIC) and _magic(fd, span) == _MAGIC:
-        content = b"".join(_content(fd, span))
+        content = b"".join(content_of(fd, span))
         sha256 = hashlib.sha256(content).digest() if digest else None
         try:
             return Scanned(facts=read(content), sha256=sha256)
@@ -113,7 +118,7 @@ def _member(fd: int, span: Span, digest: bool) -> Scanned:
     if not digest:
         return Scanned()
     hashed = hashlib.sha256()
-    for piece in _content(fd, span):
+    for piece in content_of(fd, span):
         hashed.update(piece)
     return Scanned(sha256=hashed.digest())
 
@@ -123,7 +128,7 @@ def _magic(fd: int, span: Span) -> bytes:
     if span.method == _STORED:
         magic = _read_at(fd, len(_MAGIC), span.offset) if span.compressed_size == span.size else b""
         if len(magic) < len(_MAGIC):
-            raise _Damage("size")
+            raise Damage("size")
         return magic
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     magic = b""
@@ -134,27 +139,27 @@ def _magic(fd: int, span: Span) -> bytes:
             if len(magic) == len(_MAGIC):
                 return magic
             if inflater.eof:
-                raise _Damage("size")
+                raise Damage("size")
             rest = inflater.unconsumed_tail
-    raise _Damage("inflate")
+    raise Damage("inflate")
 
 
-def _content(fd: int, span: Span) -> Iterator[bytes]:
+def content_of(fd: int, span: Span) -> Iterator[bytes]:
     """Yield the content piece by piece, then check size and CRC-32."""
     crc = produced = 0
     if span.method == _STORED and span.compressed_size != span.size:
-        raise _Damage("size")
+        raise Damage("size")
     pieces = _compressed(fd, span, _CHUNK) if span.method == _STORED else _inflated(fd, span)
     for piece in pieces:
         produced += len(piece)
         if produced > span.size:
-            raise _Damage("size")
+            raise Damage("size")
         crc = zlib.crc32(piece, crc)
         yield piece
     if produced != span.size:
-        raise _Damage("size")
+        raise Damage("size")
     if crc != span.crc:
-        raise _Damage("crc")
+        raise Damage("crc")
 
 
 def _inflated(fd: int, span: Span) -> Iterator[bytes]:
@@ -164,7 +169,7 @@ def _inflated(fd: int, span: Span) -> Iterator[bytes]:
     taken = 0
     for chunk in _compressed(fd, span, _CHUNK):
         if inflater.eof:
-            raise _Damage("inflate")
+            raise Damage("inflate")
         taken += len(chunk)
         rest = chunk
         while rest and not inflater.eof:
@@ -179,16 +184,16 @@ def _inflated(fd: int, span: Span) -> Iterator[bytes]:
                 yield piece
                 rest = inflater.unconsumed_tail
         if inflater.unused_data:
-            raise _Damage("inflate")
+            raise Damage("inflate")
     if not inflater.eof or taken < span.compressed_size:
-        raise _Damage("inflate")
+        raise Damage("inflate")
 
 
 def _inflate(inflater: zlib._Decompress, data: bytes, most: int) -> bytes:
     try:
         return inflater.decompress(data, most)
     except zlib.error:
-        raise _Damage("inflate") from None
+        raise Damage("inflate") from None
 
 
 def _compressed(fd: int, span: Span, chunk: int) -> Iterator[bytes]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from fastwheel._elf.model import Facts, Segment, Symbol, Version, VersionDefinition, VersionNeed
 from fastwheel.errors import ElfError, FastwheelError, escape
-from fastwheel.spans import Buffer, Scanned, Span
+from fastwheel.spans import Buffer, Identity, Packed, Question, Scanned, Span, Studied, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,17 +30,25 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Buffer",
+    "Identity",
+    "Packed",
+    "Question",
     "Scanned",
     "Span",
+    "Studied",
+    "Task",
     "deflate_many",
     "edit",
+    "fault_in",
     "links",
     "links_many",
     "name",
+    "pack",
     "read",
     "read_file",
     "scan",
     "sha256_many",
+    "study",
     "symbols",
 ]
 
@@ -198,6 +206,98 @@ def scan(fd: int, spans: Sequence[Span], *, digest: bool = False, jobs: int = 0)
         raise _cannot_read("the archive", error) from error
 
 
+def study(questions: Sequence[Question], *, jobs: int = 0) -> list[Studied]:
+    """Read files of this machine through, piece by piece: what they hash to, and the strings in them.
+
+    Args:
+        questions: the files, and what to look for in each.
+        jobs: the number of threads, 0 for one per usable processor.
+
+    Raises:
+        FastwheelError: FW700, a file cannot be read.
+    """
+    if not _is_rust():
+        from fastwheel._fallback_pack import study as pure
+
+        found = pure(questions, jobs)
+    else:
+        from fastwheel import _core
+
+        asked = [(os.fsencode(path), ranges, patterns) for path, ranges, patterns in questions]
+        found = _core.study(asked, max(jobs, 0))
+    results = []
+    for question, answer in zip(questions, found, strict=True):
+        if isinstance(answer, OSError):
+            raise _cannot_read(question.path, answer) from answer
+        results.append(Studied(*answer))
+    return results
+
+
+def pack(
+    spill: int, tasks: Sequence[Task], level: int, *, archive: int | None = None, jobs: int = 0
+) -> list[Packed | None]:
+    """Make new members: edit, hash and deflate their contents, and append their data to a file.
+
+    Files are read piece by piece; of members and edited contents so many are in memory at one time as fill 16 MiB, or
+    a single larger one. The data depend on the engine, the contents and `level` only, not on the number of threads. A
+    content that gets no smaller is stored.
+
+    Args:
+        spill: a file, open for reading and writing, that nobody else writes to meanwhile.
+        tasks: the members to make.
+        level: of deflate, 0 (stored) to 9 (smallest).
+        archive: open for reading; where sources that are a `Span` lie.
+        jobs: the number of threads, 0 for one per usable processor.
+
+    Returns:
+        One for each of `tasks`, in their order; None where the source is a member or bytes and the edit changes
+        nothing.
+
+    Raises:
+        FastwheelError: FW3xx, FW4xx a source that cannot be edited so; FW112 a damaged member; FW700 a file cannot be
+            read; FW900. It is the first of `tasks` that fails.
+        OSError: the spill cannot be written.
+    """
+    _check_level(level)
+    if not _is_rust():
+        from fastwheel._fallback_pack import pack as pure
+
+        results, failure = pure(spill, archive, tasks, level, jobs)
+    else:
+        from fastwheel import _core
+
+        asked = [
+            ((os.fsencode(source),) if isinstance(source, str) else source, edit) for source, edit, _label in tasks
+        ]
+        results, failure = _core.pack(spill, archive, asked, level, max(jobs, 0))
+    if failure is not None:
+        index, why = failure
+        raise _task_error(tasks[index].label, why) from (why if isinstance(why, BaseException) else None)
+    return [None if fields is None else Packed(*fields) for fields in results]
+
+
+def _task_error(label: str, why: ElfError | OSError | str) -> FastwheelError:
+    if isinstance(why, OSError):
+        return _cannot_read(label, why)
+    if isinstance(why, ElfError):
+        return FastwheelError(f"{escape(label)}: {why.message}", code=why.code, hint=why.hint)
+    return fault_in(label, why)
+
+
+def fault_in(label: str, fault: str) -> FastwheelError:
+    """Return the error for a member whose content contradicts the central directory, as `Scanned.fault` says."""
+    reason = {
+        "crc": "its CRC does not match the central directory",
+        "size": "its size does not match the central directory",
+        "inflate": "its compressed data is damaged",
+    }[fault]
+    return FastwheelError(
+        f"{escape(label)} is damaged: {reason}",
+        code="FW112",
+        hint="the wheel was changed or cut after it was made: build or download it again",
+    )
+
+
 def sha256_many(buffers: Sequence[Buffer], *, jobs: int = 0) -> list[bytes]:
     """Return the SHA-256 (32 bytes) of each buffer, computed by `jobs` threads (0: one per usable processor)."""
     if not _is_rust():
@@ -222,8 +322,7 @@ def deflate_many(buffers: Sequence[Buffer], level: int, *, jobs: int = 0) -> lis
     Raises:
         FastwheelError: FW800, `level` is none of these.
     """
-    if level not in range(10):
-        raise FastwheelError(f"no compression level {level}", code="FW800", hint="choose one of 0 to 9")
+    _check_level(level)
     if not _is_rust():
         from fastwheel._fallback import deflate_many as pure
 
@@ -231,6 +330,11 @@ def deflate_many(buffers: Sequence[Buffer], level: int, *, jobs: int = 0) -> lis
     from fastwheel import _core
 
     return _core.deflate_many(buffers, level, max(jobs, 0))
+
+
+def _check_level(level: int) -> None:
+    if level not in range(10):
+        raise FastwheelError(f"no compression level {level}", code="FW800", hint="choose one of 0 to 9")
 
 
 @cache

@@ -1,13 +1,20 @@
 //! Rust values as Python's: tuples in the order of the fields of `elf/model.py`, from which `engine.py` makes its dataclasses.
 
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
 use fastwheel_elf::{ByteOrder, Code, Edit, Error, Facts, Segment, Symbol};
 use pyo3::exceptions::PyUnicodeEncodeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use crate::guard::{Fault, elf_error};
-use crate::inflate::Damage;
+use crate::inflate::{Damage, Span};
+use crate::pack::{Failure, Outcome, Source};
 use crate::scan::Scanned;
+use crate::study::Studied;
 
 /// The bytes of a Python object, kept alive. Those of `bytes` are not copied; the stable ABI of CPython 3.10 gives no way to
 /// borrow those of other objects.
@@ -207,11 +214,72 @@ pub fn symbol_tuple<'py>(py: Python<'py>, symbol: &Symbol<'_>) -> PyResult<Bound
 pub fn scanned_tuple<'py>(py: Python<'py>, scanned: &Scanned) -> PyResult<Bound<'py, PyTuple>> {
     let facts = scanned.facts.as_ref().map(|facts| facts_tuple(py, facts)).transpose()?;
     let error = scanned.error.as_ref().map(|error| elf_error(error).into_value(py));
-    let fault = scanned.damage.map(|damage| match damage {
+    let fault = scanned.damage.map(word_of);
+    let sha256 = scanned.sha256.map(|sum| PyBytes::new(py, &sum));
+    (facts, error, fault, sha256).into_pyobject(py)
+}
+
+fn word_of(damage: Damage) -> &'static str {
+    match damage {
         Damage::Inflate => "inflate",
         Damage::Size => "size",
         Damage::Crc => "crc",
-    });
-    let sha256 = scanned.sha256.map(|sum| PyBytes::new(py, &sum));
-    (facts, error, fault, sha256).into_pyobject(py)
+    }
+}
+
+/// The path that `os.fsencode` spelled.
+pub fn path_of(bytes: &Bound<'_, PyBytes>) -> PathBuf {
+    OsStr::from_bytes(bytes.as_bytes()).into()
+}
+
+/// The source of a new member: a tuple of bytes with a path, a span, or bytes.
+pub fn source_of<'a>(source: &'a Bound<'_, PyAny>) -> PyResult<Source<'a>> {
+    if let Ok(bytes) = source.cast::<PyBytes>() {
+        return Ok(Source::Bytes(bytes.as_bytes()));
+    }
+    if let Ok((path,)) = source.extract::<(Bound<'_, PyBytes>,)>() {
+        return Ok(Source::File(path_of(&path)));
+    }
+    let (offset, compressed_size, size, crc, method) = source.extract()?;
+    Ok(Source::Member(Span { offset, compressed_size, size, crc, method }))
+}
+
+/// The fields of `Studied`, or an `OSError`.
+pub fn studied_value(py: Python<'_>, result: io::Result<Studied>) -> PyResult<Bound<'_, PyAny>> {
+    match result {
+        Ok(studied) => {
+            let sha256 = PyBytes::new(py, &studied.sha256);
+            Ok((sha256, studied.identity, studied.strings).into_pyobject(py)?.into_any())
+        }
+        Err(error) => Ok(PyErr::from(error).into_value(py).into_bound(py).into_any()),
+    }
+}
+
+/// (the fields of `Packed` for each task, None) or ([], (index, why it failed)).
+pub fn outcome_tuple(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyTuple>> {
+    match outcome {
+        Outcome::Done(results) => {
+            let mut values = Vec::with_capacity(results.len());
+            for packed in results {
+                let value = packed.map(|packed| {
+                    let sha256 = PyBytes::new(py, &packed.sha256);
+                    let ranges = PyTuple::new(py, packed.ranges)?;
+                    (packed.method, packed.crc, packed.size, sha256, ranges, packed.identity)
+                        .into_pyobject(py)
+                });
+                values.push(value.transpose()?);
+            }
+            (values, py.None()).into_pyobject(py)
+        }
+        Outcome::Failed(index, failure) => {
+            let why = match failure {
+                Failure::Elf(error) => elf_error(&error).into_value(py).into_bound(py).into_any(),
+                Failure::Damage(damage) => PyString::new(py, word_of(damage)).into_any(),
+                Failure::Read(error) => PyErr::from(error).into_value(py).into_bound(py).into_any(),
+                Failure::Changed => PyErr::from(Fault::Changed).into_value(py).into_bound(py).into_any(),
+            };
+            let none: [Option<()>; 0] = [];
+            (PyTuple::new(py, none)?, (index, why)).into_pyobject(py)
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
 
-use pyo3::exceptions::PyMemoryError;
+use pyo3::exceptions::{PyMemoryError, PyOSError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3::{import_exception, types::PyType};
@@ -20,6 +20,8 @@ pub enum Fault {
     Elf(fastwheel_elf::Error),
     /// A file cannot be read: `OSError`, which `engine.py` gives a code and the name of the file.
     Io(io::Error),
+    /// A file got shorter while it was read: `OSError`, as above.
+    Changed,
     /// No memory for a buffer: `MemoryError`.
     Memory,
     /// A fault of fastwheel itself: `FastwheelError` FW900.
@@ -51,6 +53,7 @@ impl From<Fault> for PyErr {
         match fault {
             Fault::Elf(error) => elf_error(&error),
             Fault::Io(error) => error.into(),
+            Fault::Changed => PyOSError::new_err("it was changed while it was read"),
             Fault::Memory => PyMemoryError::new_err(()),
             Fault::Internal(what) => {
                 Python::attach(|py| internal_error(py, &what).unwrap_or_else(|error| error))
@@ -58,6 +61,12 @@ impl From<Fault> for PyErr {
             Fault::Python(error) => error,
         }
     }
+}
+
+/// What a signal handler of Python raises, if a signal has come; called from the thread that called us.
+pub fn interrupted() -> Result<(), Fault> {
+    // Without an interpreter, as in the tests of this crate, there are no handlers.
+    Python::try_attach(|py| py.check_signals()).unwrap_or(Ok(())).map_err(Fault::Python)
 }
 
 /// The `ElfError` of one error of the ELF crate.

@@ -9,12 +9,17 @@
 )]
 
 mod bulk;
+mod content;
 mod convert;
 mod file;
 mod guard;
 mod inflate;
+mod pack;
 mod pool;
 mod scan;
+mod spill;
+mod strings;
+mod study;
 
 use pyo3::prelude::*;
 
@@ -26,14 +31,24 @@ mod _core {
     use pyo3::prelude::*;
     use pyo3::types::{PyBytes, PyList, PyTuple};
 
-    use crate::convert::{Buffer, edit_of, facts_tuple, scanned_tuple, symbol_tuple};
+    use crate::convert::{
+        Buffer, edit_of, facts_tuple, outcome_tuple, path_of, scanned_tuple, source_of, studied_value,
+        symbol_tuple,
+    };
     use crate::guard::{Fault, caught, quiet_panics};
     use crate::inflate::Span;
+    use crate::pack::{Task, pack as pack_tasks};
     use crate::scan::scan as scan_members;
+    use crate::spill::Spill;
+    use crate::study::{Question, study as study_files};
     use crate::{bulk, file};
 
     /// (offset, compressed_size, size, crc, method)
     type SpanTuple = (u64, u64, u64, u32, u16);
+    /// (path, ranges, patterns)
+    type QuestionTuple<'py> = (Bound<'py, PyBytes>, Vec<(u64, u64)>, Vec<Bound<'py, PyBytes>>);
+    /// (path, span or content, edit)
+    type TaskTuple<'py> = (Bound<'py, PyAny>, Option<Bound<'py, PyAny>>);
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -164,6 +179,52 @@ mod _core {
             let bytes: Vec<&[u8]> = buffers.iter().map(Buffer::as_bytes).collect();
             let streams = py.detach(|| bulk::deflate(&bytes, level, jobs))?;
             Ok(streams.iter().map(|stream| PyBytes::new(py, stream)).collect())
+        });
+        Ok(done?)
+    }
+
+    /// Read files of this machine through once; see `engine.study`.
+    #[pyfunction]
+    fn study<'py>(py: Python<'py>, files: &Bound<'py, PyAny>, jobs: usize) -> PyResult<Bound<'py, PyList>> {
+        let done = caught(|| {
+            let files: Vec<QuestionTuple<'py>> = files.extract()?;
+            let questions: Vec<Question> = files
+                .into_iter()
+                .map(|(path, ranges, patterns)| Question {
+                    path: path_of(&path),
+                    ranges,
+                    patterns: patterns.iter().map(|pattern| pattern.as_bytes().to_vec()).collect(),
+                })
+                .collect();
+            let results = py.detach(|| study_files(&questions, jobs))?;
+            let values: Vec<_> =
+                results.into_iter().map(|result| studied_value(py, result)).collect::<PyResult<_>>()?;
+            Ok(PyList::new(py, values)?)
+        });
+        Ok(done?)
+    }
+
+    /// Make new members and append their streams to the file that `spill` is open on; see `engine.pack`.
+    #[pyfunction]
+    fn pack<'py>(
+        py: Python<'py>,
+        spill: i32,
+        archive: Option<i32>,
+        tasks: &Bound<'py, PyAny>,
+        level: i32,
+        jobs: usize,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let done = caught(|| {
+            let spill = Spill::new(file::duplicate(spill)?)?;
+            let archive = archive.map(file::duplicate).transpose()?;
+            let tasks: Vec<TaskTuple<'py>> = tasks.extract()?;
+            let mut wanted = Vec::with_capacity(tasks.len());
+            for (source, edit) in &tasks {
+                let edit = edit.as_ref().map(edit_of).transpose()?;
+                wanted.push(Task { source: source_of(source)?, edit });
+            }
+            let outcome = py.detach(|| pack_tasks(archive.as_ref(), &spill, &wanted, level, jobs))?;
+            Ok(outcome_tuple(py, outcome)?)
         });
         Ok(done?)
     }
