@@ -46,7 +46,7 @@ def _check(item: LoadedObject, facts: Facts, libc: Libc, arch: Arch, *, relr: bo
     loads = [segment for segment in facts.segments if segment.type == _PT_LOAD]
     if not loads:
         yield Finding(Kind.BAD_SEGMENTS, Level.ERROR, item.key, f"{name} has no loadable segment")
-    elif not facts.dynamic:
+    elif not facts.dynamic and facts.type != _ET_EXEC:  # a static program needs none
         yield Finding(Kind.BAD_SEGMENTS, Level.ERROR, item.key, f"{name} has no dynamic section")
     yield from _alignment(item, loads, libc, arch)
     if item.relr and not relr:
