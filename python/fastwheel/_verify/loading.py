@@ -1,20 +1,54 @@
-"""The loader simulation's findings, as `verify` reports them."""
+"""The loader simulation's findings, as `verify` reports them: joined by file, without what other checks say better."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from fastwheel._verify.model import Finding, Proof
+from fastwheel._verify.model import Finding, Proof, finding
+from fastwheel._verify.tags import too_recent
+from fastwheel.errors import escape
+from fastwheel.loader import Kind, RootKind, interpreters_of, simulate
+from fastwheel.policy.match import is_libpython
+from fastwheel.policy.tables import policies
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from fastwheel._verify.provides import Provided
+    from fastwheel._verify.model import Level
     from fastwheel._verify.targets import Target
+    from fastwheel.loader import Finding as Found
+    from fastwheel.loader import Simulation
     from fastwheel.wheel.wheel import Wheel
 
 __all__ = ["Loads", "load_all"]
+
+_CODES: Final = {
+    Kind.LIBRARY_MISSING: "FV301",
+    Kind.LIBRARY_INVALID: "FV301",
+    Kind.VERSION_MISSING: "FV302",
+    Kind.VERSION_FILE_MISSING: "FV302",
+    Kind.SYMBOL_UNDEFINED: "FV303",
+    Kind.SYMBOL_UNDEFINED_LAZY: "FV304",
+    Kind.PYTHON_SYMBOL_MISSING: "FV606",
+    Kind.NOT_LOADABLE: "FV305",
+    Kind.BAD_SEGMENTS: "FV305",
+    Kind.WRONG_MACHINE: "FV305",
+    Kind.RELATIVE_RELOCATIONS: "FV305",
+    Kind.STATIC_TLS: "FV306",
+    Kind.SONAME_CLASH: "FV307",
+    Kind.UNVERSIONED_LIBRARY: "FV308",
+    Kind.VAGUE_SEARCH_PATH: "FV401",
+    Kind.UNKNOWN: "FV309",
+}
+_HINTS: Final = {
+    "FV301": "`fastwheel repair` grafts it; if another package brings it, say so with --provides",
+    "FV302": "the wheel holds another build of the library than the one it was linked to: repair the wheel anew",
+    "FV303": "link the library that defines it; if another package brings it, say so with --provides",
+    "FV606": "build against the Python of the tags, or change the tags",
+}
+_MOST: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +59,143 @@ class Loads:
     proof: Proof
 
 
-def load_all(wheel: Wheel, targets: Sequence[Target], provided: Sequence[Provided]) -> Loads:
-    """Load each ELF file of each target in the simulation."""
-    objects = len({unit.member for target in targets for unit in target.found.units})
-    files = sum(1 for member in wheel.archive.members if not member.is_dir)
-    return Loads((), Proof(files, objects, 0, 0, (), ()))
+def load_all(wheel: Wheel, targets: Sequence[Target], provides: Sequence[str], jobs: int) -> Loads:
+    """Load each ELF file of each target in the simulation, on the oldest system that the tags promise.
+
+    Raises:
+        FastwheelError: FW112 a member is damaged; FW113 the files need each other in more ways than can be followed.
+    """
+    found: list[Finding] = []
+    interpreters: dict[str, None] = {}
+    baselines: dict[str, None] = {}
+    loaded: set[str] = set()
+    failed: set[str] = set()
+    symbols: dict[str, int] = {}
+    for target in targets:
+        if not target.found.units:
+            continue
+        policy = target.strictest or policies(target.libc, target.arch)[-1]
+        simulation = simulate(
+            wheel,
+            policy=policy,
+            interpreters=_interpreters(wheel),
+            provides=provides,
+            survey=target.found,
+            jobs=jobs,
+        )
+        interpreters.update(dict.fromkeys(simulation.interpreters))
+        baselines[policy.name] = None
+        found += _findings(wheel, target, simulation)
+        loaded |= {outcome.root for outcome in simulation.outcomes if outcome.loads}
+        failed |= {outcome.root for outcome in simulation.outcomes if not outcome.loads}
+        symbols.update({unit.path: len(unit.facts.undefined) for unit in target.found.units})
+    proof = Proof(
+        files=sum(1 for member in wheel.archive.members if not member.is_dir),
+        objects=len({unit.member for target in targets for unit in target.found.units}),
+        loaded=len(loaded - failed),
+        symbols=sum(symbols[path] for path in loaded - failed),
+        interpreters=tuple(interpreters) if any(u.python for t in targets for u in t.found.units) else (),
+        baselines=tuple(baselines),
+    )
+    return Loads(tuple(found), proof)
+
+
+def _interpreters(wheel: Wheel) -> tuple[str, ...]:
+    """The interpreters of the tags; those of Python 2, of which nothing is known, by their tags."""
+    old = (tag for tag in wheel.filename.python_tags if tag[2:].startswith("2"))
+    return interpreters_of(wheel.filename.tags) or tuple(old)
+
+
+def _findings(wheel: Wheel, target: Target, simulation: Simulation) -> Iterator[Finding]:
+    members = {unit.path: unit.member for unit in target.found.units}
+    groups: dict[tuple[object, ...], list[Found]] = defaultdict(list)
+    for item in simulation.findings:
+        if item.kind in _CODES and not _said(wheel, target, item):
+            groups[_group_key(item)].append(item)
+    for group in groups.values():
+        first = group[0]
+        code = _CODES[first.kind]
+        level, remarks = _weigh(first, simulation)
+        roots = [root for root in simulation.roots_of(first) if root != first.file]
+        if roots:
+            more = f" and {len(roots) - 3} more" if len(roots) > 3 else ""
+            remarks.append(f"met when loading {', '.join(map(escape, roots[:3]))}{more}")
+        yield finding(
+            code,
+            _message(group),
+            members.get(first.file),
+            level=level,
+            details=[*_details(group), *remarks],
+            hint=_HINTS.get(code),
+        )
+    for text in simulation.notes:
+        yield finding("FV309", text)
+
+
+def _group_key(item: Found) -> tuple[object, ...]:
+    """Findings of one kind that one file has for one reason are told together."""
+    if item.kind is Kind.UNKNOWN and item.needed is not None:
+        return item.kind, item.level, item.needed
+    if item.symbol is not None:
+        return item.kind, item.level, item.file, item.version
+    return item.kind, item.level, item.file, item.needed, item.version, item.message
+
+
+def _said(wheel: Wheel, target: Target, item: Found) -> bool:
+    """Whether another check says the same, and better."""
+    if item.needed is not None and item.kind is Kind.LIBRARY_MISSING:
+        return is_libpython(item.needed)
+    policy = target.strictest
+    recent = too_recent(target, policy) if policy is not None else frozenset()
+    if item.kind in (Kind.VERSION_MISSING, Kind.SYMBOL_UNDEFINED, Kind.SYMBOL_UNDEFINED_LAZY):
+        return (item.needed, item.version) in recent
+    if item.kind is Kind.RELATIVE_RELOCATIONS:
+        return any(version == "GLIBC_ABI_DT_RELR" for _, version in recent)
+    # Symbols outside of the stable ABI are FV602 and FV603.
+    return item.kind is Kind.PYTHON_SYMBOL_MISSING and "abi3" in wheel.filename.abi_tags
+
+
+def _weigh(item: Found, simulation: Simulation) -> tuple[Level, list[str]]:
+    """How bad a finding is, and why if it is less bad than it looks.
+
+    A library that is loaded alone, as ctypes does, may lack what the module that really loads it has loaded before.
+    """
+    level: Level = item.level.value
+    if level != "error":
+        return level, []
+    with_it = [o for o in simulation.outcomes if item in o.findings]
+    alone = all(o.kind is RootKind.LIBRARY for o in with_it)
+    others = [o.root for o in simulation.outcomes if o not in with_it and item.file in o.group and o.loads]
+    if alone and others and item.kind in (Kind.SYMBOL_UNDEFINED, Kind.LIBRARY_MISSING):
+        return "warning", [f"by itself, as ctypes loads it; {escape(others[0])} brings what it needs"]
+    return level, []
+
+
+def _message(group: Sequence[Found]) -> str:
+    first = group[0]
+    if first.kind is Kind.UNKNOWN and first.needed is not None:
+        who = escape(first.file) + (f" and {len(group) - 1} more" if len(group) > 1 else "")
+        return f"what {escape(first.needed)} defines is not known, so what {who} asks of it was not checked"
+    if len(group) == 1 or first.symbol is None:
+        return first.message
+    where, count = escape(first.file), len(group)
+    if first.kind is Kind.PYTHON_SYMBOL_MISSING:
+        return f"{where} needs {count} symbols that {first.version} does not have"
+    of = f" in version {escape(first.version)} of {escape(first.needed or '')}" if first.version else ""
+    verb = "calls" if first.kind is Kind.SYMBOL_UNDEFINED_LAZY else "needs"
+    return f"{where} {verb} {count} symbols{of} that nothing that is loaded defines"
+
+
+def _details(group: Sequence[Found]) -> Iterator[str]:
+    first = group[0]
+    if len(group) > 1 and first.symbol is not None:
+        names = [escape(item.symbol) for item in group if item.symbol is not None]
+        yield from _few(names)
+    if first.searched:
+        yield "looked in: " + ", ".join(map(escape, first.searched[:_MOST]))
+
+
+def _few(names: Iterable[str]) -> Iterator[str]:
+    all_names = list(names)
+    more = f" and {len(all_names) - _MOST} more" if len(all_names) > _MOST else ""
+    yield ", ".join(all_names[:_MOST]) + more

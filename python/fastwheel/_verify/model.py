@@ -81,6 +81,7 @@ FINDINGS: Final[dict[str, FindingInfo]] = {
     "FV603": FindingInfo("not-in-stable-abi"),
     "FV604": FindingInfo("no-init-function", "warning"),
     "FV605": FindingInfo("for-another-python", "warning"),
+    "FV606": FindingInfo("python-symbol-missing"),
 }
 
 

@@ -24,20 +24,38 @@ if TYPE_CHECKING:
 __all__ = ["object_findings", "other_files"]
 
 _PT_LOAD: Final = 1
+_ET_EXEC: Final = 2
+_DF_1_PIE: Final = 0x08000000
 #: Processors on which glibc takes a file without PT_GNU_STACK for one that wants an executable stack.
 _STACK_BY_DEFAULT: Final = (Arch.X86_64, Arch.I686, Arch.ARMV7L, Arch.S390X)
 #: The largest pages that kernels of a processor use, bytes.
 _LARGEST_PAGE: Final = {Arch.AARCH64: 1 << 16, Arch.PPC64LE: 1 << 16, Arch.PPC64: 1 << 16, Arch.LOONGARCH64: 1 << 14}
+#: Android's kernels for 64-bit ARM use these at most.
+_ANDROID_PAGE: Final = 1 << 14
 _MOST_SHOWN: Final = 200
 
 
 def object_findings(target: Target) -> Iterator[Finding]:
     """What is wrong with each ELF file of a target, seen alone."""
     for unit in target.found.units:
+        yield from _program(unit)
         yield from _search_path(unit, target.libc)
         yield from _relocations(unit, target.libc)
         yield from _stack(unit, target)
-        yield from _pages(unit, target.arch)
+        yield from _pages(unit, target)
+
+
+def _program(unit: Unit) -> Iterator[Finding]:
+    """A module that was linked as a program; other programs are started, not loaded."""
+    facts = unit.facts
+    kind = "a position-independent program" if facts.dt_flags_1 & _DF_1_PIE else "a program at fixed addresses"
+    if unit.python and (facts.type == _ET_EXEC or facts.dt_flags_1 & _DF_1_PIE):
+        yield finding(
+            "FV305",
+            f"{escape(unit.member)} is linked as {kind}, which dlopen refuses",
+            unit.member,
+            hint="link it with -shared, not -pie",
+        )
 
 
 def _search_path(unit: Unit, libc: Libc) -> Iterator[Finding]:
@@ -102,8 +120,10 @@ def _stack(unit: Unit, target: Target) -> Iterator[Finding]:
     )
 
 
-def _pages(unit: Unit, arch: Arch) -> Iterator[Finding]:
-    largest = _LARGEST_PAGE.get(arch)
+def _pages(unit: Unit, target: Target) -> Iterator[Finding]:
+    largest = _LARGEST_PAGE.get(target.arch)
+    if target.libc is Libc.ANDROID and target.arch is Arch.AARCH64:
+        largest = _ANDROID_PAGE
     if largest is None:
         return
     small = min((s.align for s in unit.facts.segments if s.type == _PT_LOAD and s.memory_size), default=largest)

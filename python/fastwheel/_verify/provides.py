@@ -1,95 +1,45 @@
 """What other packages bring into the process: `--provides` names sonames, libraries on disk, or wheels.
 
-An extension of torch's finds `libtorch.so` because `import torch` loaded it before. A soname alone is taken to have
-whatever is asked of it; of a library or wheel the symbols are known too.
+An extension of torch's finds `libtorch.so` because `import torch` loaded it before. The simulation reads the symbols of
+libraries and wheels; here only their names count, which no policy has to promise then.
 """
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
+from glob import escape as glob_escape
 from posixpath import basename
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from fastwheel import engine
-from fastwheel.errors import ElfError, FastwheelError, escape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from fastwheel._elf.model import Facts, Symbol
     from fastwheel.wheel.limits import Limits
 
-__all__ = ["Provided", "read_provides"]
-
-_MAGIC: Final = b"\x7fELF"
+__all__ = ["provided_patterns"]
 
 
-@dataclass(frozen=True, slots=True)
-class Provided:
-    """A library that is there although the wheel does not hold it.
+def provided_patterns(provides: Iterable[str], limits: Limits | None = None) -> tuple[str, ...]:
+    """Return glob patterns of the names that libraries are found by.
 
-    Attributes:
-        name: the soname by which it is found.
-        facts: what the loader would learn of it, or None where only the name is known.
-        symbols: its dynamic symbols; empty where only the name is known.
-    """
-
-    name: str
-    facts: Facts | None = None
-    symbols: tuple[Symbol, ...] = ()
-
-
-def read_provides(wanted: Iterable[str], limits: Limits | None = None) -> tuple[Provided, ...]:
-    """Return what `wanted` names: each a wheel (`….whl`), the path of a library (with a `/`), or a soname.
+    Each of `provides` is a wheel (`….whl`), the path of a library (with a `/`), or itself a pattern of sonames.
 
     Raises:
         FastwheelError: a path cannot be read, or is neither a wheel nor an ELF file.
     """
-    found: dict[str, Provided] = {}
-    for text in wanted:
-        if text.endswith(".whl"):
-            items = _of_wheel(text, limits)
-        elif "/" in text:
-            items = [_of_file(text)]
-        else:
-            items = [Provided(text)]
-        for item in items:
-            found.setdefault(item.name, item)
-    return tuple(found.values())
+    return tuple(dict.fromkeys(pattern for text in provides for pattern in _patterns(text, limits)))
 
 
-def _of_file(path: str) -> Provided:
-    from pathlib import Path
+def _patterns(text: str, limits: Limits | None) -> Iterator[str]:
+    if text.endswith(".whl"):
+        from fastwheel.survey import survey
+        from fastwheel.wheel.wheel import Wheel
 
-    from fastwheel.wheel.archive import Archive
-
-    Archive.probe(Path(path))
-    with open(path, "rb") as file:
-        content = file.read()
-    try:
-        return _library(basename(path), content)
-    except ElfError as error:
-        raise ElfError(error.code, f"{escape(path)}: {error.message}", error.hint) from error
-
-
-def _of_wheel(path: str, limits: Limits | None) -> list[Provided]:
-    from fastwheel.wheel.wheel import Wheel
-
-    items = []
-    with Wheel.open(path, limits) as wheel:
-        for member in wheel.archive.members:
-            if member.is_dir or next(wheel.archive.stream(member), b"")[:4] != _MAGIC:
-                continue
-            try:
-                items.append(_library(basename(member.name), wheel.archive.read(member)))
-            except ElfError as error:
-                raise FastwheelError(
-                    f"{escape(os.path.basename(path))}: {escape(member.name)}: {error.message}", code=error.code
-                ) from error
-    return items
-
-
-def _library(name: str, content: bytes) -> Provided:
-    facts = engine.read(content)
-    return Provided(facts.soname or name, facts, engine.symbols(content))
+        with Wheel.open(text, limits) as wheel:
+            for unit in survey(wheel).units:
+                yield from map(glob_escape, filter(None, (unit.facts.soname, basename(unit.path))))
+    elif "/" in text:
+        yield from map(glob_escape, filter(None, (engine.read_file(text).soname, basename(text))))
+    else:
+        yield text

@@ -17,7 +17,7 @@ from fastwheel._verify.grafts import graft_findings, license_findings
 from fastwheel._verify.model import Verified, known_codes, sort_key
 from fastwheel._verify.objects import object_findings, other_files
 from fastwheel._verify.paths import path_findings
-from fastwheel._verify.provides import read_provides
+from fastwheel._verify.provides import provided_patterns
 from fastwheel._verify.record import record_findings
 from fastwheel._verify.tags import label_findings, promise_findings
 from fastwheel._verify.targets import check_same_kind, find_targets
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from fastwheel._verify.model import Finding
-    from fastwheel._verify.provides import Provided
     from fastwheel._verify.targets import Target
     from fastwheel.wheel.limits import Limits
     from fastwheel.wheel.wheel import Wheel
@@ -66,32 +65,41 @@ def verify(
     from fastwheel.wheel.wheel import Wheel
 
     ignored = known_codes(ignore)
-    provided = read_provides(provides, limits)
+    patterns = provided_patterns(provides, limits)
     file = None if policy_file is None else os.fspath(policy_file)
     with Wheel.open(Path(path), limits) as wheel:
         if plat is not None:
             check_same_kind(wheel, plat)
         tags = wheel.filename.platform_tags if plat is None else (plat,)
-        return verify_open(wheel, tags, provided=provided, ignored=ignored, strict=strict, policy_file=file, jobs=jobs)
+        return verify_open(
+            wheel,
+            tags,
+            provides=provides,
+            patterns=patterns,
+            ignored=ignored,
+            strict=strict,
+            policy_file=file,
+            jobs=jobs,
+        )
 
 
 def verify_open(
     wheel: Wheel,
     tags: Sequence[str],
     *,
-    provided: Sequence[Provided] = (),
+    provides: Sequence[str] = (),
+    patterns: Sequence[str] = (),
     ignored: frozenset[str] = frozenset(),
     strict: bool = False,
     policy_file: str | None = None,
     jobs: int = 0,
 ) -> Verified:
-    """Verify an open wheel against platform `tags`; the rest is as for `verify`."""
+    """Verify an open wheel against platform `tags`; `patterns` are the sonames of `provides`; the rest as `verify`."""
     from fastwheel._verify.loading import load_all
     from fastwheel._verify.python import python_findings
 
-    names = [item.name for item in provided]
-    targets = find_targets(wheel, tags, provides=names, policy_file=policy_file, jobs=jobs)
-    loads = load_all(wheel, targets, provided)
+    targets = find_targets(wheel, tags, allow=patterns, policy_file=policy_file, jobs=jobs)
+    loads = load_all(wheel, targets, provides, jobs)
     found = [
         *_static(wheel, targets),
         *python_findings(wheel, targets),

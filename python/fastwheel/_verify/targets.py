@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from glob import escape as glob_escape
 from typing import TYPE_CHECKING, Final
 
 from fastwheel._audit import judge
@@ -20,7 +19,7 @@ from fastwheel.survey import survey
 from fastwheel.verdict import Options, bears
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from fastwheel.policy.tables import Policy
     from fastwheel.survey import Survey
@@ -70,14 +69,14 @@ def is_foreign(tag: str) -> bool:
 
 
 def find_targets(
-    wheel: Wheel, tags: Sequence[str], *, provides: Iterable[str], policy_file: str | None, jobs: int
+    wheel: Wheel, tags: Sequence[str], *, allow: Sequence[str], policy_file: str | None, jobs: int
 ) -> tuple[Target, ...]:
     """Return the targets of platform `tags`, in the order of the tags; at least one, every member hashed in the first.
 
     Args:
         wheel: an open wheel.
         tags: its own platform tags, or the one to verify against.
-        provides: sonames that other packages bring.
+        allow: glob patterns of sonames that other packages bring.
         policy_file: a file with more policies.
         jobs: threads; 0 is one per processor.
 
@@ -98,7 +97,7 @@ def find_targets(
     for libc, arch in kinds or [(None, None)]:
         found = survey(wheel, digest=not targets, arch=arch, libc=libc, jobs=jobs)
         own = tuple(kinds.get((libc, arch), ()))
-        targets.append(_target(wheel, own, found, libc or found.libc, arch or found.arch, provides, policy_file))
+        targets.append(_target(wheel, own, found, libc or found.libc, arch or found.arch, allow, policy_file))
     return tuple(targets)
 
 
@@ -108,7 +107,7 @@ def _target(
     found: Survey,
     libc: Libc | None,
     arch: Arch | None,
-    provides: Iterable[str],
+    allow: Sequence[str],
     policy_file: str | None,
 ) -> Target:
     libc, arch = libc or Libc.GLIBC, arch or Arch.X86_64
@@ -121,7 +120,7 @@ def _target(
             known = known[-1:]  # neither musl's version nor Android's can be told from ELF files
         named = {policy.name: policy for policy in (*known, *(policy for _, policy in claims))}
         candidates = tuple(sorted(named.values(), key=lambda policy: -policy.priority))
-        options = Options(allow=tuple(glob_escape(name) for name in provides), ldpaths="", environ={})
+        options = Options(allow=tuple(allow), ldpaths="", environ={})
         search = Search(libc, arch, root=_NOWHERE, cwd=_NOWHERE, ldpaths="")
         verdict = judge(wheel.path.name, found, candidates, options, search)
     return Target(libc, arch, tags, tuple(claims), found, verdict)
