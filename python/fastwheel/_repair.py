@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from fastwheel import engine
 from fastwheel._audit import examine
+from fastwheel.clash import check_clashes
 from fastwheel.errors import ElfError, FastwheelError, escape
 from fastwheel.plan import Plan, PlanOptions, choose_policy, make_plan, sources_of
 from fastwheel.proof import prove
@@ -189,6 +190,7 @@ class _Job:
         verdict = examine(self.wheel, self.options, digest=True)
         record_notes = self._check_record(verdict)
         plan = self._plan(verdict)
+        check_clashes(self.wheel, verdict.survey.units, plan)
         notes = (*verdict.notes, *record_notes, *plan.notes, *self._hidden_needs(verdict, plan))
         filename = self.wheel.filename
         info = self.wheel.info

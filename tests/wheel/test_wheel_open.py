@@ -155,6 +155,11 @@ def test_another_kind_of_package_is_told_by_its_name(kit, name):
         ({"wheel": b"Wheel-Version: 1.4\nTag: cp312-cp312-linux_x86_64\n"}, "newer than 1.0"),
         ({"wheel": b"Wheel-Version: 1.0\nTag: py3-none-any\n"}, "tags in WHEEL"),
         ({"wheel": b"Wheel-Version: 1.0\nBuild: 4\nTag: cp312-cp312-linux_x86_64\n"}, "build tag"),
+        (
+            {"wheel": b"\xef\xbb\xbfWheel-Version: 1.0\nTag: cp312-cp312-linux_x86_64\n"},
+            "WHEEL begins with a byte order",
+        ),
+        ({"metadata": b"\xef\xbb\xbfName: demo\nVersion: 1.0\n"}, "METADATA begins with a byte order mark"),
     ],
 )
 def test_warnings(kit, options, words):
@@ -218,6 +223,13 @@ def test_record_against_the_archive(kit, row, kinds):
         assert any(p.damning for p in problems) == ("hash" in kinds)
         # Without contents at hand only they are not checked.
         assert [p.kind for p in wheel.check_record({})] == [k for k in kinds if k != "hash"]
+
+
+def test_byte_order_mark_of_record(kit):
+    rows = kit.wheel_parts()
+    rows[-1] = kit.Part(rows[-1].name, b"\xef\xbb\xbf" + rows[-1].content)
+    with Wheel.open(kit.save(kit.assemble(rows))) as wheel:
+        assert [(p.kind, p.damning) for p in wheel.check_record({})] == [("mark", False)]
 
 
 def test_signatures_of_record_need_no_row(kit):

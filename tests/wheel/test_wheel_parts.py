@@ -68,6 +68,7 @@ def test_new_platforms_are_sorted():
         "demo-1.0-py3..py2-none-any.whl", "demo-1.0-py3-none-any.-x.whl", "demo-1.0-py3-no ne-any.whl",
         "demo-1.0-py3-none-any\n.whl", "d\udcffmo-1.0-py3-none-any.whl", "demo-1.0-" + "9" * 5000 + "-py3-none-any.whl",
         "demo-" + "9" * 5000 + "-py3-none-any.whl", "../demo-1.0-py3-none-any.whl",
+        "demo-1.0-b-py3-none-any.whl", "demo-1.0-b-cp312-cp312-linux_x86_64.whl",
     ],
 )  # fmt: skip
 def test_a_bad_name(name):

@@ -224,9 +224,9 @@ def test_zip64_for_a_large_file(kit, tmp_path, monkeypatch):
 
     copy = writer_module._copy_range
 
-    def leave_a_hole(archive, fd, start, stop):
-        os.lseek(fd, stop - start - 4096, os.SEEK_CUR)
-        copy(archive, fd, stop - 4096, stop)
+    def leave_a_hole(label, target, fd, start, stop):
+        os.lseek(target, stop - start - 4096, os.SEEK_CUR)
+        copy(label, target, fd, stop - 4096, stop)
 
     monkeypatch.setattr(writer_module, "_copy_range", leave_a_hole)
     target = tmp_path / "out.whl"

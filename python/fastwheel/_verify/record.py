@@ -21,6 +21,7 @@ _CODES: Final = {
     "weak-hash": "FV114",
     "repeated": "FV115",
     "folder": "FV115",
+    "mark": "FV115",
 }
 _HINTS: Final = {
     "FV110": "installers refuse the wheel, or leave the file behind when they uninstall: build the wheel again",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["WheelFileName"]
 
 _TAGS = re.compile(r"\w+(?:\.\w+)*", re.ASCII)
+#: ABI and Python tags: where the platform should be, they show that something was put before them.
+_NO_PLATFORM = re.compile(r"none|abi\d.*|(?:cp|pp|py)\d.*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class WheelFileName:
         parts = name[:-4].split("-")
         # A build tag begins with a digit, a Python tag never does: that tells a build tag from a variant label.
         build = parts.pop(2) if len(parts) > 5 and parts[2][:1].isdigit() else ""
+        if len(parts) == 6 and _NO_PLATFORM.fullmatch(parts[4]):
+            _invalid(name, f"'{shown(parts[2])}' is no build tag: those begin with a digit")
         variant = parts.pop(5) if len(parts) == 6 else None
         if len(parts) != 5:
             _invalid(name, "it needs five parts joined by '-': project, version, Python tag, ABI tag, platform tag")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from fastwheel.errors import FastwheelError
 from fastwheel.wheel.names import shown
@@ -17,8 +17,10 @@ from fastwheel.wheel.names import shown
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Metadata", "WheelInfo", "expand_tag"]
+__all__ = ["MARK", "Metadata", "WheelInfo", "expand_tag"]
 
+#: What some editors put before a text in UTF-8; it is no part of the first header's name.
+MARK: Final = b"\xef\xbb\xbf"
 _TAG = re.compile(r"[\w.]+-[\w.]+-[\w.]+")
 _HEADER = re.compile(r"[!-9;-~]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -61,7 +63,7 @@ class WheelInfo:
             FastwheelError: FW204 it is unreadable, or lacks `Wheel-Version` or `Tag`; FW205 its major version is newer.
         """
         try:
-            headers, stop = _headers(content.decode())
+            headers, stop = _headers(content.removeprefix(MARK).decode())
         except UnicodeDecodeError:
             _bad("WHEEL is not UTF-8", "FW204")
         if stop is not None:
@@ -159,7 +161,7 @@ class Metadata:
             FastwheelError: FW203 it is not UTF-8, or does not have one Name and one Version.
         """
         try:
-            text = content.decode()
+            text = content.removeprefix(MARK).decode()
         except UnicodeDecodeError:
             _bad("METADATA is not UTF-8", "FW203")
         headers, _ = _headers(text[:_MOST_HEADERS])

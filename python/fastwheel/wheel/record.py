@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from fastwheel.errors import FastwheelError
+from fastwheel.wheel.metadata import MARK
 from fastwheel.wheel.names import first_fault, shown
 
 if TYPE_CHECKING:
@@ -44,10 +45,17 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """The rows of a RECORD file by path, in its order; `repeated` are paths that have a second, equal row."""
+    """The rows of a RECORD file by path, in its order.
+
+    Attributes:
+        rows: path ▶ row.
+        repeated: paths that have a second, equal row.
+        marked: whether the file begins with a byte order mark.
+    """
 
     rows: Mapping[str, Row]
     repeated: tuple[str, ...] = ()
+    marked: bool = False
 
     @classmethod
     def parse(cls, content: bytes) -> Record:
@@ -58,7 +66,7 @@ class Record:
                 that leaves the folder of installation.
         """
         try:
-            text = content.decode()
+            text = content.removeprefix(MARK).decode()
         except UnicodeDecodeError:
             _bad("RECORD is not UTF-8")
         rows: dict[str, Row] = {}
@@ -82,7 +90,7 @@ class Record:
         fault = first_fault(list(rows))
         if fault is not None:
             raise FastwheelError(f"RECORD lists '{shown(fault[0])}', a path that {fault[1]}", code="FW207")
-        return cls(rows, tuple(repeated))
+        return cls(rows, tuple(repeated), content.startswith(MARK))
 
 
 def row(path: str, sha256: bytes, size: int) -> Row:

@@ -18,7 +18,7 @@ from fastwheel.wheel.archive import Archive, Limits
 from fastwheel.wheel.directory import fail, limit
 from fastwheel.wheel.filename import WheelFileName
 from fastwheel.wheel.layout import InstallLayout
-from fastwheel.wheel.metadata import Metadata, WheelInfo
+from fastwheel.wheel.metadata import MARK, Metadata, WheelInfo
 from fastwheel.wheel.names import shown
 from fastwheel.wheel.record import Record, hash_text
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["RecordProblem", "Wheel"]
 
 _MIB: Final = 1 << 20
+_MARKED: Final = "{} begins with a byte order mark, which installers do not expect"
 #: Signatures of RECORD, which RECORD cannot list (PEP 427); deprecated by PEP 815, dropped when RECORD is rewritten.
 _SIGNATURES: Final = (".jws", ".p7s")
 
@@ -42,7 +43,8 @@ class RecordProblem:
 
     Attributes:
         kind: "missing" (a file has no row), "hash" or "size" (contradicts the content), "no-hash", "weak-hash" (of an
-            algorithm that PEP 427 forbids, or no hash at all), "repeated", "folder" (a row for a folder).
+            algorithm that PEP 427 forbids, or no hash at all), "repeated", "folder" (a row for a folder), "mark" (it
+            begins with a byte order mark).
         path: the file's name in the archive.
         message: a sentence for the user, names escaped.
     """
@@ -79,7 +81,7 @@ class Wheel:
         self.dist_info = self._find_dist_info()
         self._check_project()
         warnings = list(archive.warnings)
-        self.metadata = self._read_metadata()
+        self.metadata = self._read_metadata(warnings)
         self.info = self._read_info(warnings)
         self.record = self._read_record()
         self.layout = InstallLayout(self.data_folder, archive.names)
@@ -176,12 +178,15 @@ class Wheel:
             fail(code, self.archive.label, f"{name} has {member.size} bytes, more than it can need")
         return self.archive.read(member)
 
-    def _read_metadata(self) -> Metadata:
+    def _read_metadata(self, warnings: list[str]) -> Metadata:
         member, most = self.archive.names.get(f"{self.dist_info}/METADATA"), self.archive.limits.metadata_size
         if member is not None and member.size > most:
             message = f"METADATA has {member.size} bytes, {most} are allowed"
             limit(self.archive.label, message, "metadata_size")
-        metadata = Metadata.parse(self._content("METADATA", "FW203", most))
+        content = self._content("METADATA", "FW203", most)
+        metadata = Metadata.parse(content)
+        if content.startswith(MARK):
+            warnings.append(_MARKED.format("METADATA"))
         for what, value, same in (
             ("Name", metadata.name, self._same_project),
             ("Version", metadata.version, self._same_version),
@@ -192,7 +197,10 @@ class Wheel:
         return metadata
 
     def _read_info(self, warnings: list[str]) -> WheelInfo:
-        info = WheelInfo.parse(self._content("WHEEL", "FW204", _MIB // 4))
+        content = self._content("WHEEL", "FW204", _MIB // 4)
+        info = WheelInfo.parse(content)
+        if content.startswith(MARK):
+            warnings.append(_MARKED.format("WHEEL"))
         if info.wheel_version > (1, 0):
             warnings.append(f"WHEEL has the version {'.'.join(map(str, info.wheel_version))}, newer than 1.0")
         if set(info.tags) != set(self.filename.tags):
@@ -233,6 +241,8 @@ class Wheel:
 
     def _problems(self, digests: Mapping[str, bytes]) -> Iterator[RecordProblem]:
         rows = self.record.rows
+        if self.record.marked:
+            yield RecordProblem("mark", self.record_name, _MARKED.format("RECORD"))
         for member in self.archive.members:
             name = member.name
             if member.is_dir or self.is_signature(name):
