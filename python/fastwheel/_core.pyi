@@ -11,6 +11,8 @@ __all__ = [
     "__version__",
     "deflate_many",
     "edit",
+    "links",
+    "links_many",
     "pack",
     "provoke_panic",
     "read",
@@ -55,6 +57,13 @@ FactsTuple: TypeAlias = tuple[
 ]
 #: The fields of `Symbol` in order.
 SymbolTuple: TypeAlias = tuple[str, int, int, int, int, int, int, str | None, str | None, bool]
+#: The fields of `Links` in order; `Undefined` and `VersionGroup` as tuples too.
+LinksTuple: TypeAlias = tuple[
+    tuple[tuple[str, str | None, str | None, bool, int], ...],
+    bytes,
+    tuple[tuple[str, bool, bytes, bytes], ...],
+    bool,
+]
 #: The fields of `Scanned` in order.
 ScannedTuple: TypeAlias = tuple[FactsTuple | None, ElfError | None, str | None, bytes | None]
 #: The fields of `Studied` in order.
@@ -66,6 +75,10 @@ __version__: str
 
 def read(data: Buffer) -> FactsTuple: ...
 def symbols(data: Buffer) -> list[SymbolTuple]: ...
+def links(data: Buffer) -> LinksTuple: ...
+def links_many(
+    fd: int, spans: Sequence[tuple[int, int, int, int, int]], jobs: int
+) -> list[LinksTuple | ElfError | None]: ...
 def edit(data: Buffer, edit: Edit) -> bytes: ...
 def read_fd(fd: int) -> FactsTuple: ...
 def scan(fd: int, spans: Sequence[tuple[int, int, int, int, int]], digest: bool, jobs: int) -> list[ScannedTuple]: ...

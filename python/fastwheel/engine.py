@@ -24,7 +24,7 @@ from fastwheel.spans import Buffer, Identity, Packed, Question, Scanned, Span, S
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastwheel._core import FactsTuple
+    from fastwheel._core import FactsTuple, LinksTuple
     from fastwheel._elf.links import Links
     from fastwheel._elf.model import Edit
 
@@ -104,9 +104,13 @@ def links(data: Buffer) -> Links:
     Raises:
         ElfError: FW3xx, as `read`.
     """
-    from fastwheel._elf.links import links as pure
+    if not _is_rust():
+        from fastwheel._elf.links import links as pure
 
-    return pure(data)
+        return pure(data)
+    from fastwheel import _core
+
+    return _links(_core.links(data))
 
 
 def links_many(fd: int, spans: Sequence[Span], *, jobs: int = 0) -> list[Links | ElfError]:
@@ -121,9 +125,17 @@ def links_many(fd: int, spans: Sequence[Span], *, jobs: int = 0) -> list[Links |
         FastwheelError: FW700, the archive cannot be read.
     """
     try:
-        from fastwheel._fallback import links_many as pure
+        if not _is_rust():
+            from fastwheel._fallback import links_many as pure
 
-        return pure(fd, spans, jobs)
+            return pure(fd, spans, jobs)
+        from fastwheel import _core
+
+        damaged = ElfError("FW112", "the member's data is damaged")
+        return [
+            _links(found) if isinstance(found, tuple) else found or damaged
+            for found in _core.links_many(fd, spans, max(jobs, 0))
+        ]
     except (OSError, MemoryError) as error:
         raise _cannot_read("the archive", error) from error
 
@@ -379,6 +391,14 @@ def _facts(fields: FactsTuple) -> Facts:
         tuple(starmap(VersionDefinition, fields[19])),
         *fields[20:],
     )
+
+
+def _links(fields: LinksTuple) -> Links:
+    """Make `Links` of its fields in order, as `_core` returns them."""
+    from fastwheel._elf.links import Links, Undefined, VersionGroup
+
+    undefined, plain, versions, relr = fields
+    return Links(tuple(starmap(Undefined, undefined)), plain, tuple(starmap(VersionGroup, versions)), relr)
 
 
 def _cannot_read(what: str, error: Exception) -> FastwheelError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastwheel._elf.dynamic import (
     DT_JMPREL,
@@ -49,8 +49,7 @@ _STT_TLS: Final = 6
 _STV_DEFAULT_AND_PROTECTED: Final = (0, 3)
 
 
-@dataclass(frozen=True, slots=True)
-class Undefined:
+class Undefined(NamedTuple):
     """One undefined dynamic symbol.
 
     Attributes:
@@ -69,8 +68,7 @@ class Undefined:
     used: int
 
 
-@dataclass(frozen=True, slots=True)
-class VersionGroup:
+class VersionGroup(NamedTuple):
     """The names that a file defines with one version, each list joined by NULs.
 
     Attributes:

@@ -93,7 +93,7 @@ pub fn edit_of(edit: &Bound<'_, PyAny>) -> Result<Edit, Fault> {
 }
 
 /// A string of the file as Python sees file names: UTF-8, other bytes as lone surrogates.
-fn text<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
+pub fn text<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(PyString::new(py, text)),
         Err(_) => {
@@ -102,7 +102,8 @@ fn text<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyString>> {
     }
 }
 
-fn optional<'py>(py: Python<'py>, bytes: Option<&[u8]>) -> PyResult<Option<Bound<'py, PyString>>> {
+/// The same of what may be absent.
+pub fn optional<'py>(py: Python<'py>, bytes: Option<&[u8]>) -> PyResult<Option<Bound<'py, PyString>>> {
     bytes.map(|bytes| text(py, bytes)).transpose()
 }
 
@@ -111,7 +112,8 @@ fn texts<'py>(py: Python<'py>, names: &[Vec<u8>]) -> PyResult<Bound<'py, PyTuple
     PyTuple::new(py, names)
 }
 
-fn tuple<'py, T>(
+/// A tuple of what `each` makes of `items`.
+pub fn tuple<'py, T>(
     py: Python<'py>,
     items: &[T],
     each: impl Fn(&T) -> PyResult<Bound<'py, PyTuple>>,

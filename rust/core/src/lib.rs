@@ -14,6 +14,7 @@ mod convert;
 mod file;
 mod guard;
 mod inflate;
+mod links;
 mod pack;
 mod pool;
 mod scan;
@@ -37,6 +38,7 @@ mod _core {
     };
     use crate::guard::{Fault, caught, quiet_panics};
     use crate::inflate::Span;
+    use crate::links::{linked_value, links_many as link_members, links_tuple};
     use crate::pack::{Task, pack as pack_tasks};
     use crate::scan::scan as scan_members;
     use crate::spill::Spill;
@@ -78,6 +80,46 @@ mod _core {
             let tuples: Vec<_> =
                 symbols.iter().map(|symbol| symbol_tuple(py, symbol)).collect::<PyResult<_>>()?;
             Ok(PyList::new(py, tuples)?)
+        });
+        Ok(done?)
+    }
+
+    /// What an ELF file asks for by symbol and what it offers, as the fields of `Links` in order.
+    #[pyfunction]
+    fn links<'py>(py: Python<'py>, data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
+        let done = caught(|| {
+            let data = Buffer::of(data)?;
+            let bytes = data.as_bytes();
+            let links = py.detach(|| fastwheel_elf::links(bytes))?;
+            Ok(links_tuple(py, &links)?)
+        });
+        Ok(done?)
+    }
+
+    /// The same of ELF members of the zip archive that `fd` is open on; see `engine.links_many`.
+    #[pyfunction]
+    fn links_many(
+        py: Python<'_>,
+        fd: i32,
+        spans: Vec<SpanTuple>,
+        jobs: usize,
+    ) -> PyResult<Bound<'_, PyList>> {
+        let done = caught(|| {
+            let file = file::duplicate(fd)?;
+            let spans: Vec<Span> = spans
+                .into_iter()
+                .map(|(offset, compressed_size, size, crc, method)| Span {
+                    offset,
+                    compressed_size,
+                    size,
+                    crc,
+                    method,
+                })
+                .collect();
+            let results = py.detach(|| link_members(&file, &spans, jobs))?;
+            let values: Vec<_> =
+                results.iter().map(|linked| linked_value(py, linked)).collect::<PyResult<_>>()?;
+            Ok(PyList::new(py, values)?)
         });
         Ok(done?)
     }

@@ -21,7 +21,7 @@ pub const DT_MIPS_RLD_MAP_REL: DynamicTag = DynamicTag(0x7000_0035);
 pub const DT_USED: DynamicTag = DynamicTag(0x7fff_fffe);
 
 /// A dynamic section has some forty entries; this many are a broken file.
-const MOST_ENTRIES: u64 = 65536;
+pub(crate) const MOST_ENTRIES: u64 = 65536;
 
 /// Tags that mean one table each; a file with two of one tag is read differently by different tools.
 const SINGLE: [(&str, DynamicTag); 11] = [

@@ -302,10 +302,7 @@ pub fn symbols(data: &[u8]) -> Result<Vec<Symbol<'_>>, Error> {
     let segments = read_segments(&image, &header);
     let Some(dynamic) = Dynamic::read(&image, &segments)? else { return Ok(Vec::new()) };
     let strings = dynamic.strings(&image)?;
-    let versions = Versions {
-        needs: read_needs(&image, &dynamic, &strings)?,
-        definitions: read_definitions(&image, &dynamic, &strings)?,
-    };
+    let versions = Versions::read(&image, &dynamic, &strings)?;
     let table = SymbolTable::read(&image, header.e_machine, &dynamic, &strings)?.ended();
     let versym = read_versym(&image, &dynamic, table.count)?;
     let (needed, defined) = (versions.needed(), versions.defined());
@@ -341,14 +338,25 @@ pub fn symbols(data: &[u8]) -> Result<Vec<Symbol<'_>>, Error> {
 }
 
 /// The versions of a file, by the index that DT_VERSYM uses; the first record of an index counts.
-struct Versions<'a> {
+pub(crate) struct Versions<'a> {
     needs: Vec<Verneed<'a>>,
     definitions: Vec<Verdef<'a>>,
 }
 
 impl<'a> Versions<'a> {
+    /// Reads both lists.
+    pub(crate) fn read(
+        image: &Image<'a>,
+        dynamic: &Dynamic,
+        strings: &StringTable<'a>,
+    ) -> Result<Self, Error> {
+        let needs = read_needs(image, dynamic, strings)?;
+        let definitions = read_definitions(image, dynamic, strings)?;
+        Ok(Self { needs, definitions })
+    }
+
     /// (version, `vn_file`)
-    fn needed(&self) -> HashMap<u16, (&'a [u8], &'a [u8])> {
+    pub(crate) fn needed(&self) -> HashMap<u16, (&'a [u8], &'a [u8])> {
         let mut found = HashMap::new();
         for need in &self.needs {
             for aux in &need.aux {
@@ -358,7 +366,7 @@ impl<'a> Versions<'a> {
         found
     }
 
-    fn defined(&self) -> HashMap<u16, &'a [u8]> {
+    pub(crate) fn defined(&self) -> HashMap<u16, &'a [u8]> {
         let mut found = HashMap::new();
         for definition in &self.definitions {
             found.entry(Versym(definition.index).index()).or_insert(definition.name());

@@ -7,7 +7,7 @@ use crate::header::FileHeader;
 use crate::image::{Class, Image, Pack};
 
 /// The kernel takes no longer path.
-const LONGEST_INTERPRETER: u64 = 4096;
+pub(crate) const LONGEST_INTERPRETER: u64 = 4096;
 
 /// One program header, as stored; `p_paddr` means nothing to a loader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

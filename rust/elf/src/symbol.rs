@@ -9,7 +9,7 @@ use crate::image::{ByteOrder, Class, Image};
 use crate::strings::StringTable;
 
 /// Entries that point to tables, of which one may begin behind the symbols.
-const NEIGHBOURS: [elf::DynamicTag; 10] = [
+pub(crate) const NEIGHBOURS: [elf::DynamicTag; 10] = [
     elf::DT_HASH,
     elf::DT_STRTAB,
     elf::DT_RELA,

@@ -10,10 +10,10 @@ use crate::error::{Code, Error};
 use crate::image::Image;
 use crate::strings::{Spent, StringTable};
 
-const VERNEED_SIZE: u64 = 16;
-const VERNAUX_SIZE: u64 = 16;
-const VERDEF_SIZE: u64 = 20;
-const VERDAUX_SIZE: u64 = 8;
+pub(crate) const VERNEED_SIZE: u64 = 16;
+pub(crate) const VERNAUX_SIZE: u64 = 16;
+pub(crate) const VERDEF_SIZE: u64 = 20;
+pub(crate) const VERDAUX_SIZE: u64 = 8;
 
 /// One version that the file needs of a library (`Elfxx_Vernaux`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
