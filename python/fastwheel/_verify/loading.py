@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fastwheel._verify.model import Finding, Proof, finding
-from fastwheel._verify.tags import too_recent
+from fastwheel._verify.python import python_names
+from fastwheel._verify.tags import forbidden, too_recent
 from fastwheel.errors import escape
 from fastwheel.loader import Kind, RootKind, interpreters_of, simulate
 from fastwheel.policy.match import is_libpython
@@ -109,12 +110,14 @@ def _interpreters(wheel: Wheel) -> tuple[str, ...]:
 def _findings(wheel: Wheel, target: Target, simulation: Simulation) -> Iterator[Finding]:
     members = {unit.path: unit.member for unit in target.found.units}
     groups: dict[tuple[object, ...], list[Found]] = defaultdict(list)
+    absent = {(item.file, item.version) for item in simulation.findings if item.kind is Kind.VERSION_MISSING}
     for item in simulation.findings:
-        if item.kind in _CODES and not _said(wheel, target, item):
+        follows = item.kind is Kind.SYMBOL_UNDEFINED and (item.file, item.version) in absent
+        if item.kind in _CODES and not follows and not _said(wheel, target, item):
             groups[_group_key(item)].append(item)
     for group in groups.values():
         first = group[0]
-        code = _CODES[first.kind]
+        code = "FV606" if _is_python(first) else _CODES[first.kind]
         level, remarks = _weigh(first, simulation)
         roots = [root for root in simulation.roots_of(first) if root != first.file]
         if roots:
@@ -122,7 +125,7 @@ def _findings(wheel: Wheel, target: Target, simulation: Simulation) -> Iterator[
             remarks.append(f"met when loading {', '.join(map(escape, roots[:3]))}{more}")
         yield finding(
             code,
-            _message(group),
+            _message(group, simulation.interpreters),
             members.get(first.file),
             level=level,
             details=[*_details(group), *remarks],
@@ -137,8 +140,15 @@ def _group_key(item: Found) -> tuple[object, ...]:
     if item.kind is Kind.UNKNOWN and item.needed is not None:
         return item.kind, item.level, item.needed
     if item.symbol is not None:
-        return item.kind, item.level, item.file, item.version
+        return item.kind, item.level, item.file, item.version, _is_python(item)
     return item.kind, item.level, item.file, item.needed, item.version, item.message
+
+
+def _is_python(item: Found) -> bool:
+    """Whether a symbol that is missing is one of some Python's."""
+    if item.kind is Kind.SYMBOL_UNDEFINED:
+        return item.version is None and item.symbol in python_names()
+    return item.kind is Kind.PYTHON_SYMBOL_MISSING
 
 
 def _said(wheel: Wheel, target: Target, item: Found) -> bool:
@@ -148,11 +158,11 @@ def _said(wheel: Wheel, target: Target, item: Found) -> bool:
     policy = target.strictest
     recent = too_recent(target, policy) if policy is not None else frozenset()
     if item.kind in (Kind.VERSION_MISSING, Kind.SYMBOL_UNDEFINED, Kind.SYMBOL_UNDEFINED_LAZY):
-        return (item.needed, item.version) in recent
+        return (item.needed, item.version) in recent or item.symbol in forbidden(target, policy)
     if item.kind is Kind.RELATIVE_RELOCATIONS:
         return any(version == "GLIBC_ABI_DT_RELR" for _, version in recent)
     # Symbols outside of the stable ABI are FV602 and FV603.
-    return item.kind is Kind.PYTHON_SYMBOL_MISSING and "abi3" in wheel.filename.abi_tags
+    return _is_python(item) and "abi3" in wheel.filename.abi_tags
 
 
 def _weigh(item: Found, simulation: Simulation) -> tuple[Level, list[str]]:
@@ -171,16 +181,18 @@ def _weigh(item: Found, simulation: Simulation) -> tuple[Level, list[str]]:
     return level, []
 
 
-def _message(group: Sequence[Found]) -> str:
+def _message(group: Sequence[Found], interpreters: Sequence[str]) -> str:
     first = group[0]
     if first.kind is Kind.UNKNOWN and first.needed is not None:
         who = escape(first.file) + (f" and {len(group) - 1} more" if len(group) > 1 else "")
         return f"what {escape(first.needed)} defines is not known, so what {who} asks of it was not checked"
-    if len(group) == 1 or first.symbol is None:
-        return first.message
     where, count = escape(first.file), len(group)
-    if first.kind is Kind.PYTHON_SYMBOL_MISSING:
-        return f"{where} needs {count} symbols that {first.version} does not have"
+    if _is_python(first):
+        what = f"{count} symbols" if count > 1 else f"the symbol {escape(first.symbol or '')}"
+        who = first.version or (interpreters[0] if len(interpreters) == 1 else "no Python of the tags")
+        return f"{where} needs {what}, which {who} {'has' if who.startswith('no ') else 'does not have'}"
+    if count == 1 or first.symbol is None:
+        return first.message
     of = f" in version {escape(first.version)} of {escape(first.needed or '')}" if first.version else ""
     verb = "calls" if first.kind is Kind.SYMBOL_UNDEFINED_LAZY else "needs"
     return f"{where} {verb} {count} symbols{of} that nothing that is loaded defines"

@@ -74,7 +74,7 @@ def compiled_in(content: bytes, facts: Facts) -> tuple[tuple[str, str], ...]:
     loads = imports_dlopen(facts)
     found: set[tuple[str, str]] = set()
     for low, high in _data_ranges(content, facts):
-        for match in _STRING.finditer(content, low, high):
+        for match in _STRING.finditer(content, max(low - 1, 0), high):
             path = match[1].decode("ascii").rstrip("/")
             if "%" in path or "//" in path or _SOURCES.search(path):
                 continue

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fastwheel.survey import Unit
     from fastwheel.wheel.wheel import Wheel
 
-__all__ = ["python_findings"]
+__all__ = ["python_findings", "python_names"]
 
 _CPYTHON: Final = re.compile(r"\.cpython-(?P<major>[23])(?P<minor>\d+)(?P<flags>[a-z]*)-[\w-]+\.so\Z", re.ASCII)
 _PYPY: Final = re.compile(r"\.pypy(?P<major>\d)(?P<minor>\d+)-[\w-]+\.so\Z", re.ASCII)
@@ -141,7 +141,7 @@ def _suffix(unit: Unit, own: _Python | None, pythons: Sequence[_Python], *, stab
 def _limited(unit: Unit, least: int, *, stable: bool) -> Iterator[Finding]:
     """The symbols of Python's that a module asks for, against the stable ABI of the oldest Python of the tags."""
     promised, later = limited_api(least), limited_api(_NEWEST)
-    exported = _known_names()
+    exported = python_names()
     if not later or not exported:
         return
     asked = [name for name in unit.facts.undefined if name not in promised and (name in exported or name in later)]
@@ -169,7 +169,7 @@ def _limited(unit: Unit, least: int, *, stable: bool) -> Iterator[Finding]:
 
 
 @cache
-def _known_names() -> frozenset[str]:
+def python_names() -> frozenset[str]:
     """Everything that some interpreter exports."""
     known = (exports(name) for name in known_interpreters())
     return frozenset().union(*(symbols.plain for symbols in known if symbols is not None))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fastwheel.verdict import Verdict
     from fastwheel.wheel.wheel import Wheel
 
-__all__ = ["label_findings", "promise_findings", "too_recent"]
+__all__ = ["forbidden", "label_findings", "promise_findings", "too_recent"]
 
 
 def label_findings(wheel: Wheel, targets: Sequence[Target]) -> Iterator[Finding]:
@@ -111,18 +111,22 @@ def promise_findings(wheel: Wheel, targets: Sequence[Target]) -> Iterator[Findin
     for target in targets:
         if target.verdict is None:
             continue
-        worst = False
+        by_policy: dict[str, list[str]] = {}
         for tag, policy in target.claims:
+            by_policy.setdefault(policy.name, []).append(tag)
+        worst = False
+        for name, tags in by_policy.items():
+            policy = next(policy for _, policy in target.claims if policy.name == name)
             obstacles = tuple(_obstacles(target.verdict, policy))
             if obstacles:
                 worst = True
-                reached = _reached(target.verdict)
-                file = escape(basename(wheel.path.name))
+                file, said = escape(basename(wheel.path.name)), " and ".join(map(escape, tags))
+                verb = "promises" if len(tags) == 1 else "promise"
                 yield finding(
                     "FV205",
-                    f"the tag {escape(tag)} promises too much: the wheel holds to {reached.name}",
+                    f"{said} {verb} too much: the wheel holds to {_reached(target.verdict).name}",
                     details=obstacles,
-                    hint=f"`fastwheel explain --plat {escape(tag)} {file}` says what to change",
+                    hint=f"`fastwheel explain --plat {escape(tags[0])} {file}` says what to change",
                 )
         if not worst:
             yield from _better(target)
@@ -132,14 +136,14 @@ def promise_findings(wheel: Wheel, targets: Sequence[Target]) -> Iterator[Findin
 
 
 def _reached(verdict: Verdict) -> Policy:
-    """The best policy by all but libraries: the ones that are missing are missing on any system."""
+    """The best policy by symbols and the build of Python."""
     python = verdict.linux if verdict.ucs2 or verdict.pyfpe else verdict.findings[0].policy
-    found = (verdict.symbols, verdict.blacklist, verdict.machine, python)
+    found = (verdict.symbols, verdict.blacklist, python)
     return min(found, key=lambda policy: policy.priority)
 
 
 def _obstacles(verdict: Verdict, policy: Policy) -> Iterator[str]:
-    """What keeps the wheel from one policy."""
+    """What keeps the wheel from one policy; libraries and instruction sets have findings of their own."""
     findings = verdict.of(policy)
     for library, version in findings.too_recent:
         files = [
@@ -152,8 +156,6 @@ def _obstacles(verdict: Verdict, policy: Policy) -> Iterator[str]:
         yield f"{escape(version)} of {escape(library)} is too recent (needed by {escape(files[0])}{more})"
     for library, symbols in findings.blacklisted:
         yield f"forbidden symbols of {escape(library)}: {', '.join(map(escape, symbols[:10]))}"
-    if verdict.machine.priority < policy.priority:
-        yield "instruction sets beyond the baseline of the processor"
     if verdict.ucs2:
         yield "an extension needs a narrow-unicode (UCS2) Python"
     if verdict.pyfpe:
@@ -163,6 +165,13 @@ def _obstacles(verdict: Verdict, policy: Policy) -> Iterator[str]:
 def too_recent(target: Target, policy: Policy) -> frozenset[tuple[str, str]]:
     """The (library, version) pairs that FV205 has already complained about."""
     return frozenset() if target.verdict is None else frozenset(target.verdict.of(policy).too_recent)
+
+
+def forbidden(target: Target, policy: Policy | None) -> frozenset[str]:
+    """The symbols that FV205 has complained about as forbidden."""
+    if target.verdict is None or policy is None:
+        return frozenset()
+    return frozenset(symbol for _, symbols in target.verdict.of(policy).blacklisted for symbol in symbols)
 
 
 def _better(target: Target) -> Iterator[Finding]:
