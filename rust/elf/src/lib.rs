@@ -31,7 +31,6 @@ pub mod image;
 mod links;
 pub mod note;
 mod ranges;
-mod ranges;
 pub mod section;
 pub mod segment;
 pub mod strings;
@@ -46,6 +45,5 @@ pub use facts::{Facts, Name, Symbol, Version, VersionDefinition, VersionNeed, re
 pub use header::MAGIC;
 pub use image::{ByteOrder, Class};
 pub use links::{Links, Undefined, VersionGroup, links};
-pub use ranges::ranges;
 pub use ranges::ranges;
 pub use segment::Segment;
