@@ -1,0 +1,160 @@
+"""Wheels that nobody publishes, made from a seed: a tiny one, and one of more than a gigabyte."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import subprocess
+import zipfile
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable
+from pathlib import Path
+
+from wheelbench.store import cached
+
+__all__ = ["PLATFORM", "compiled", "huge_wheel", "metadata", "tiny_wheel", "write_wheel"]
+
+PLATFORM = "linux_x86_64"
+_VERSION = "2"  # of what this module makes
+
+_MODULE = r"""
+#include <stddef.h>
+extern int %(call)s(int);
+int %(define)s(int x) { return %(call)s(x) + 1; }
+void *PyInit_%(name)s(void) { return NULL; }
+"""
+_PLAIN = r"int %(define)s(int x) { return x; }"
+
+
+def compiled(source: str, target: Path, *options: str | Path) -> None:
+    """Compile C into a shared library, without the compiler's own libraries but for libc.
+
+    Raises:
+        CalledProcessError: the compiler failed.
+    """
+    line = [
+        "gcc",
+        "-shared",
+        "-fPIC",
+        "-O1",
+        "-Wl,--build-id=none",
+        "-xc",
+        "-",
+        "-xnone",
+        "-o",
+        str(target),
+        *map(str, options),
+    ]
+    subprocess.run(line, input=source.encode(), check=True)
+
+
+# -- a tiny wheel ------------------------------------------------------------------------------------------------
+
+
+def tiny_wheel() -> Path:
+    """Return a wheel of one extension module that needs libc only."""
+
+    def build(folder: Path) -> None:
+        compiled(_MODULE % {"name": "tiny", "define": "tiny", "call": "abs"}, folder / "tiny.so")
+        members = [("tiny.cpython-311-x86_64-linux-gnu.so", (folder / "tiny.so").read_bytes())]
+        (folder / "tiny.so").unlink()
+        write_wheel(folder / f"tiny-1.0-cp311-cp311-{PLATFORM}.whl", members)
+
+    (wheel,) = cached("tiny", (_VERSION,), build).iterdir()
+    return wheel
+
+
+# -- a huge wheel ------------------------------------------------------------------------------------------------
+
+#: Name and megabytes of each library, as in a package of compute kernels; the last two need the external library.
+_LARGE = (("kernels", 420), ("solvers", 330), ("sparse", 260), ("random", 110), ("runtime", 60), ("linalg", 120))
+_TO_CHANGE = ("linalg",)
+
+
+def huge_wheel() -> tuple[Path, Path]:
+    """Return a wheel of 1.3 GB with members of up to 420 MB, and the folder of the library that two of them need."""
+
+    def build(folder: Path) -> None:
+        libraries = folder / "libraries"
+        libraries.mkdir()
+        external = libraries / "libexternal.so.1"
+        _payload(folder / "payload", "external", 4)
+        compiled(_PLAIN % {"define": "external"} + _embed(folder), external, "-Wl,-soname,libexternal.so.1")
+        parts = []
+        for name, megabytes in _LARGE:
+            target = folder / f"libhuge_{name}.so"
+            _payload(folder / "payload", name, megabytes)
+            text = _PLAIN % {"define": f"huge_{name}"}
+            needs: tuple[str | Path, ...] = ()
+            if name in _TO_CHANGE:
+                text = f"extern int external(int); int huge_{name}(int x) {{ return external(x); }}"
+                needs = (external,)
+            compiled(text + _embed(folder), target, f"-Wl,-soname,{target.name}", *needs)
+            parts.append(target)
+        module = folder / "_huge.so"
+        call = {"name": "_huge", "define": "huge", "call": "external"}
+        compiled(_MODULE % call, module, external, "-Wl,--no-as-needed", *parts, "-Wl,-rpath,$ORIGIN/lib")
+        (folder / "payload").unlink()
+        members = ((f"huge/lib/{part.name}", part.read_bytes()) for part in parts)
+        first = [("huge/__init__.py", b""), ("huge/_huge.cpython-311-x86_64-linux-gnu.so", module.read_bytes())]
+        (folder / "wheel").mkdir()
+        write_wheel(folder / "wheel" / f"huge-1.0-cp311-cp311-{PLATFORM}.whl", _chain(first, members))
+        for path in (*parts, module):
+            path.unlink()
+
+    folder = cached("huge", (_VERSION, repr(_LARGE)), build)
+    (wheel,) = (folder / "wheel").iterdir()
+    return wheel, folder / "libraries"
+
+
+def _chain(*parts: Iterable[tuple[str, bytes]]) -> Iterable[tuple[str, bytes]]:
+    for part in parts:
+        yield from part
+
+
+def _embed(folder: Path) -> str:
+    """C that puts the payload into a read-only section and some thousand names into the symbol table."""
+    names = "".join(f"int symbol_number_{index}(void) {{ return {index}; }}\n" for index in range(4000))
+    return f'\n{names}__asm__(".section .fatbin,\\"a\\"\\n.balign 64\\n.incbin \\"{folder}/payload\\"\\n.text");\n'
+
+
+def _payload(path: Path, seed: str, megabytes: int) -> None:
+    """Write so much of what device code is like: a third compressed already, the rest words out of a few thousand."""
+    source = random.Random(seed)
+    words = [source.randbytes(16) for _ in range(4096)]
+    with path.open("wb") as file:
+        for index in range(megabytes):
+            if index % 3 == 0:
+                file.write(source.randbytes(1 << 20))
+            else:
+                fresh = source.randbytes(1 << 19)
+                some = source.choices(words, k=1 << 15)
+                file.write(b"".join(fresh[16 * at : 16 * at + 16] + word for at, word in enumerate(some)))
+
+
+# -- writing -----------------------------------------------------------------------------------------------------
+
+
+def metadata(name: str) -> list[tuple[str, bytes]]:
+    """Return the members of .dist-info but for RECORD."""
+    wheel = f"Wheel-Version: 1.0\nGenerator: bench\nRoot-Is-Purelib: false\nTag: cp311-cp311-{PLATFORM}\n"
+    return [
+        (f"{name}-1.0.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode()),
+        (f"{name}-1.0.dist-info/WHEEL", wheel.encode()),
+    ]
+
+
+def write_wheel(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
+    """Write a wheel of these members, with .dist-info, as a build backend would: zlib at level 6."""
+    name = path.name.partition("-")[0]
+    rows = []
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        for member, content in _chain(members, metadata(name)):
+            entry = zipfile.ZipInfo(member, (2024, 1, 1, 0, 0, 0))
+            entry.external_attr = 0o100755 << 16 if ".so" in member else 0o100644 << 16
+            archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
+            digest = urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+            rows.append(f"{member},sha256={digest},{len(content)}\n")
+        record = zipfile.ZipInfo(f"{name}-1.0.dist-info/RECORD", (2024, 1, 1, 0, 0, 0))
+        record.external_attr = 0o100644 << 16
+        archive.writestr(record, "".join([*rows, f"{record.filename},,\n"]), zipfile.ZIP_DEFLATED)
