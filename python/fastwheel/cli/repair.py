@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import click
 
 from fastwheel.cli.options import isa_option, limits_options, pure_option, search_options, wheel_argument
 from fastwheel.cli.root import Session, Verb, note, quiet_option, verbose_option
-from fastwheel.errors import escape
+from fastwheel.errors import FastwheelError, escape
 
 if TYPE_CHECKING:
     from fastwheel._repair import Repaired
@@ -66,6 +67,7 @@ __all__ = ["repair"]
     help="Accepted for auditwheel's sake; fastwheel always uses its own editor.",
 )
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 @isa_option
 @pure_option
 @search_options
@@ -88,6 +90,7 @@ def repair(
     strip: bool,
     patcher: str | None,
     dry_run: bool,
+    as_json: bool,
     disable_isa_ext_check: bool,
     allow_pure_python_wheel: bool,
     exclude: tuple[str, ...],
@@ -104,33 +107,45 @@ def repair(
 
     if patcher is not None:
         note(f"--patcher {escape(patcher)} is ignored: fastwheel has its own editor")
+    entries: list[dict[str, object]] = []
     for path in wheel_file:
-        repaired: Repaired = run(
-            path,
-            wheel_dir,
-            plat=plat,
-            only_plat=only_plat,
-            update_tags=not no_update_tags,
-            lib_sdir=lib_sdir,
-            level=level,
-            force_rpath=force_rpath,
-            keep_rpath=keep_rpath,
-            strip=strip,
-            dry_run=dry_run,
-            isa_check=not disable_isa_ext_check,
-            allow_pure=allow_pure_python_wheel,
-            exclude=exclude,
-            include=include,
-            allow=allow,
-            policy_file=policy_file,
-            lib_paths=lib_paths,
-            ldpaths=ldpaths,
-            limits=limits,
-        )
+        try:
+            repaired: Repaired = run(
+                path,
+                wheel_dir,
+                plat=plat,
+                only_plat=only_plat,
+                update_tags=not no_update_tags,
+                lib_sdir=lib_sdir,
+                level=level,
+                force_rpath=force_rpath,
+                keep_rpath=keep_rpath,
+                strip=strip,
+                dry_run=dry_run,
+                isa_check=not disable_isa_ext_check,
+                allow_pure=allow_pure_python_wheel,
+                exclude=exclude,
+                include=include,
+                allow=allow,
+                policy_file=policy_file,
+                lib_paths=lib_paths,
+                ldpaths=ldpaths,
+                limits=limits,
+            )
+        except FastwheelError as error:
+            if as_json:
+                entries.append({"wheel": str(path), "error": error.message, "code": error.code})
+                click.echo(json.dumps({"version": 1, "wheels": entries}, indent=4))
+            raise
+        entries.append(repaired.to_dict())
         for text in repaired.notes:
             note(text, "warning")
+        if as_json:
+            continue
         if dry_run:
             click.echo(plan_text(repaired.plan) if repaired.plan else "nothing to do")
         elif not ctx.ensure_object(Session).quiet:
             click.echo(repair_text(repaired), err=True)
+    if as_json:
+        click.echo(json.dumps({"version": 1, "wheels": entries}, indent=4))
     return 0
