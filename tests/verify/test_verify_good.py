@@ -46,7 +46,9 @@ def test_the_better_tag_is_only_a_note(kit: Kit) -> None:
 
 def test_another_platform_than_its_own(kit: Kit) -> None:
     wheel = kit.build().pack()
-    assert fastwheel.verify(wheel, plat="manylinux_2_34_x86_64").tags == ("manylinux_2_34_x86_64",)
+    verified = fastwheel.verify(wheel, plat="manylinux_2_34_x86_64")
+    assert verified.tags == ("manylinux_2_34_x86_64",)
+    assert {item.code for item in verified.findings} == {"FV206"}
     with pytest.raises(fastwheel.FastwheelError) as error:
         fastwheel.verify(wheel, plat="manylinux_2_17_aarch64")
     assert error.value.code == "FW611"

@@ -179,7 +179,8 @@ def _hints(culprits: Sequence[Culprit], goal: Policy, machine_files: Sequence[st
             f" (cibuildwheel: CIBW_MANYLINUX_{goal.arch.value.upper()}_IMAGE={image.removesuffix(f'_{goal.arch}')})",
         )
     elif glibc:
-        yield Hint("older-system", f"build on a system whose glibc is not newer than {goal.base} says")
+        glibc_version = goal.base.removeprefix("manylinux_").replace("_", ".")
+        yield Hint("older-system", f"build on a system with glibc {glibc_version} or older")
     if machine_files:
         yield Hint(
             "libraries-of-this-machine",

@@ -241,7 +241,7 @@ class _Reader:
                 first = best(self._policies, {library: {version}}).name
                 causes.append(Cause(library, version, names, first, *_known_in(finding.policy, names, version)))
             reach = {policy.name: policy.priority for policy in self._policies}
-            causes.sort(key=lambda cause: (reach[cause.first], cause.library, cause.version))
+            causes.sort(key=lambda cause: (reach[cause.first], [-n for n in _number(cause.version)], cause.library))
             own = best(self._policies, needs)
             found.append((own.priority, -sum(len(cause.symbols) or 1 for cause in causes), file, own, tuple(causes)))
         found.sort(key=lambda item: item[:3])

@@ -42,13 +42,17 @@ _LICENSE: Final = re.compile(
     r"licen[cs]e|copying|copyright|notice|authors|third.?party|sbom|\.cdx\.json", re.IGNORECASE
 )
 _MOST_TEXT: Final = 4 << 20  # bytes of license texts that are read
-#: Libraries whose projects have other names.
+#: Beginnings of names of libraries whose projects are called otherwise.
 _PROJECTS: Final = {
     "libgfortran": "gcc", "libgomp": "gcc", "libquadmath": "gcc", "libgcc_s": "gcc", "libstdc++": "gcc libstdcxx",
     "libatomic": "gcc", "libz": "zlib", "libbz2": "bzip2", "liblzma": "xz lzma", "libssl": "openssl",
-    "libcrypto": "openssl", "libsharpyuv": "webp", "libturbojpeg": "jpeg", "libavcodec": "ffmpeg",
-    "libavutil": "ffmpeg", "libpcre2-8": "pcre", "libcom_err": "e2fsprogs", "liblber": "openldap",
-    "libk5crypto": "krb5 kerberos", "libgssapi_krb5": "krb5 kerberos", "libkrb5support": "krb5 kerberos",
+    "libcrypto": "openssl", "libsharpyuv": "webp", "libwebp": "webp", "libbrotli": "brotli", "libturbojpeg": "jpeg",
+    "libav": "ffmpeg libav", "libsw": "ffmpeg", "libpostproc": "ffmpeg", "libpcre": "pcre", "libicu": "icu",
+    "libcom_err": "e2fsprogs", "liblber": "openldap", "libldap": "openldap", "libk5crypto": "krb5 kerberos",
+    "libgssapi_krb5": "krb5 kerberos", "libkrb5": "krb5 kerberos", "libpq": "postgresql", "libopenblas": "openblas",
+    "libscipy_openblas": "openblas", "libboost": "boost", "libabsl": "abseil", "libprotobuf": "protobuf",
+    "libQt": "qt", "libgeos": "geos", "libX": "x11 x.org xorg", "libxcb": "xcb xorg", "libhdf5": "hdf5",
+    "libarrow": "arrow", "libgrpc": "grpc", "libre2": "re2", "libaws": "aws", "libmkl": "mkl", "libcu": "cuda",
 }  # fmt: skip
 #: Parts of names that say nothing of what a library is.
 _EMPTY_WORDS: Final = frozenset(("lib", "so", "core", "base", "common", "util", "utils", "shared", "c", "s", "x"))
@@ -226,7 +230,7 @@ def _words(name: str) -> tuple[str, ...]:
     """What a license text may call a library: `libopenblas64_-1a2b3c4d.so.0` is openblas."""
     base = base_name(name)
     words = [base, base.removeprefix("lib"), *re.split(r"[-_.+\d]+", base.removeprefix("lib"))]
-    words += _PROJECTS.get(base, "").split()
+    words += [word for start, projects in _PROJECTS.items() if base.startswith(start) for word in projects.split()]
     return tuple(word.lower() for word in words if len(word) > 1 and word.lower() not in _EMPTY_WORDS)
 
 

@@ -101,7 +101,7 @@ def verify_open(
     targets = find_targets(wheel, tags, allow=patterns, policy_file=policy_file, jobs=jobs)
     loads = load_all(wheel, targets, provides, jobs)
     found = [
-        *_static(wheel, targets),
+        *_static(wheel, tags, targets),
         *python_findings(wheel, targets),
         *loads.findings,
     ]
@@ -115,12 +115,12 @@ def verify_open(
     return answer.without(ignored)
 
 
-def _static(wheel: Wheel, targets: Sequence[Target]) -> Iterator[Finding]:
+def _static(wheel: Wheel, tags: Sequence[str], targets: Sequence[Target]) -> Iterator[Finding]:
     """Every check that looks at one thing at a time."""
     digests = targets[0].found.digests
     yield from archive_findings(wheel)
     yield from record_findings(wheel, digests)
-    yield from label_findings(wheel, targets)
+    yield from label_findings(wheel, tags, targets)
     yield from promise_findings(wheel, targets)
     yield from license_findings(wheel, targets)
     for target in targets:

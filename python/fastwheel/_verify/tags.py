@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["forbidden", "label_findings", "promise_findings", "too_recent"]
 
 
-def label_findings(wheel: Wheel, targets: Sequence[Target]) -> Iterator[Finding]:
-    """What file name and WHEEL say of each other, of the contents, and to installers."""
+def label_findings(wheel: Wheel, tags: Sequence[str], targets: Sequence[Target]) -> Iterator[Finding]:
+    """What file name and WHEEL say of each other, of the contents, and to installers; `tags` are those to verify."""
     name, info = wheel.filename, wheel.info
     member = f"{wheel.dist_info}/WHEEL"
     if set(info.tags) != set(name.tags):
@@ -46,12 +46,12 @@ def label_findings(wheel: Wheel, targets: Sequence[Target]) -> Iterator[Finding]
             member,
         )
     yield from _purelib(wheel, targets, member)
-    for tag in name.platform_tags:
+    for tag in tags:
         known = any(tag == claimed for target in targets for claimed, _ in target.claims)
         if known or tag == "any":
             continue
         if tag.startswith("linux_"):
-            if all(other.startswith("linux_") for other in name.platform_tags):
+            if all(other.startswith("linux_") for other in tags):
                 yield finding(
                     "FV207",
                     f"{escape(tag)} says nothing of the systems that the wheel runs on, and PyPI refuses it",
