@@ -1,6 +1,7 @@
 //! The content of one zip member, taken out of the archive without ever producing more than it declares.
 
 use std::fs::File;
+use std::ops::ControlFlow;
 
 use flate2::{Decompress, FlushDecompress, Status};
 use libdeflater::{Crc, Decompressor};
@@ -21,6 +22,15 @@ pub struct Span {
     pub crc: u32,
     /// The compression method: 0 stored, 8 deflated.
     pub method: u16,
+}
+
+impl Span {
+    /// Whether so many bytes can be made of what the archive has. What cannot be must not decide how much memory is taken.
+    pub fn is_believable(&self, archive: &File) -> Result<bool, Fault> {
+        let most = if self.method == STORED { 1 } else { MOST_PER_BYTE };
+        Ok(self.compressed_size <= archive.metadata()?.len()
+            && self.size <= self.compressed_size.saturating_mul(most))
+    }
 }
 
 /// How the content of a member contradicts the central directory.
@@ -72,11 +82,20 @@ const GZIP_FRAME: usize = 18;
 pub struct Inflater {
     fast: Decompressor,
     stream: Decompress,
+    /// Compressed bytes in their frame, and the content of [`Inflater::view`]: kept, because pages that the kernel has
+    /// cleared before cost a fifth of the time.
+    framed: Vec<u8>,
+    content: Vec<u8>,
 }
 
 impl Default for Inflater {
     fn default() -> Self {
-        Self { fast: Decompressor::new(), stream: Decompress::new(false) }
+        Self {
+            fast: Decompressor::new(),
+            stream: Decompress::new(false),
+            framed: Vec::new(),
+            content: Vec::new(),
+        }
     }
 }
 
@@ -105,35 +124,45 @@ impl Inflater {
 
     /// The whole content, its size and CRC-32 checked.
     pub fn whole(&mut self, file: &File, span: &Span) -> Result<Vec<u8>, Stop> {
-        // What cannot be true must not decide how much memory is taken.
-        if span.method == DEFLATED
-            && span.compressed_size <= file.metadata()?.len()
-            && span.size <= span.compressed_size.saturating_mul(MOST_PER_BYTE)
-            && let Some(content) = self.whole_at_once(file, span)?
-        {
-            return Ok(content);
-        }
         let mut content = Vec::new();
+        self.whole_into(file, span, &mut content)?;
+        Ok(content)
+    }
+
+    /// The same, in a buffer that the next call uses again: not for members that are larger than memory may be kept.
+    pub fn view(&mut self, file: &File, span: &Span) -> Result<&[u8], Stop> {
+        let mut content = std::mem::take(&mut self.content);
+        self.whole_into(file, span, &mut content)?;
+        self.content = content;
+        let size = usize::try_from(span.size).unwrap_or(usize::MAX);
+        Ok(self.content.get(..size).unwrap_or_default())
+    }
+
+    /// Fills the begin of `content`, which is made larger if need be.
+    fn whole_into(&mut self, file: &File, span: &Span, content: &mut Vec<u8>) -> Result<(), Stop> {
+        if span.method == DEFLATED && span.is_believable(file)? && self.whole_at_once(file, span, content)? {
+            return Ok(());
+        }
+        content.clear();
         self.streamed(file, span, |bytes| {
             content.try_reserve(bytes.len()).map_err(|_| Fault::Memory)?;
             content.extend_from_slice(bytes);
             Ok(())
-        })?;
-        Ok(content)
+        })
     }
 
-    /// The fast way; `None` if anything is wrong, which streaming then finds out.
+    /// The fast way; false if anything is wrong, which streaming then finds out.
     ///
     /// libdeflater does not tell how many bytes a stream took. Inside of a gzip frame it has to: there the trailer, with
     /// CRC-32 and size, must stand right behind the last block.
-    fn whole_at_once(&mut self, file: &File, span: &Span) -> Result<Option<Vec<u8>>, Stop> {
+    fn whole_at_once(&mut self, file: &File, span: &Span, content: &mut Vec<u8>) -> Result<bool, Stop> {
         let length = usize::try_from(span.compressed_size).map_err(|_| Fault::Memory)?;
         let framed_length = length.checked_add(GZIP_FRAME).ok_or(Fault::Memory)?;
-        let mut framed = buffer(framed_length)?;
+        let framed = at_least(&mut self.framed, framed_length)?;
         let (header, rest) = framed.split_at_mut(GZIP_HEADER.len());
         let (body, trailer) = rest.split_at_mut(length);
         if read_at(file, body, span.offset)? < length {
-            return Ok(None);
+            return Ok(false);
         }
         header.copy_from_slice(&GZIP_HEADER);
         let size = span.size.to_le_bytes();
@@ -142,13 +171,10 @@ impl Inflater {
         }
         // A copy of the trailer among the compressed bytes could end the frame early: one in 2^64 by chance.
         if memchr::memmem::find(body, trailer).is_some() {
-            return Ok(None);
+            return Ok(false);
         }
-        let mut content = buffer(usize::try_from(span.size).map_err(|_| Fault::Memory)?)?;
-        match self.fast.gzip_decompress(&framed, &mut content) {
-            Ok(size) if size == content.len() => Ok(Some(content)),
-            _ => Ok(None),
-        }
+        let content = at_least(content, usize::try_from(span.size).map_err(|_| Fault::Memory)?)?;
+        Ok(self.fast.gzip_decompress(framed, content).is_ok_and(|size| size == content.len()))
     }
 
     /// Hands the content piece by piece to `sink`, then checks size and CRC-32.
@@ -158,6 +184,17 @@ impl Inflater {
         span: &Span,
         mut sink: impl FnMut(&[u8]) -> Result<(), Fault>,
     ) -> Result<(), Stop> {
+        let sink = |bytes: &[u8]| sink(bytes).map(ControlFlow::Continue);
+        self.streamed_while(file, span, sink).map(drop)
+    }
+
+    /// The same until `sink` breaks: then nothing is checked.
+    pub fn streamed_while(
+        &mut self,
+        file: &File,
+        span: &Span,
+        mut sink: impl FnMut(&[u8]) -> Result<ControlFlow<()>, Fault>,
+    ) -> Result<ControlFlow<()>, Stop> {
         let mut input = Input::new(file, span, CHUNK)?;
         let mut crc = Crc::new();
         let mut produced = 0_u64;
@@ -169,7 +206,9 @@ impl Inflater {
                 let bytes = input.take_all();
                 produced = produced.saturating_add(bytes.len() as u64);
                 crc.update(bytes);
-                sink(bytes)?;
+                if sink(bytes)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
             }
         } else {
             self.stream.reset(false);
@@ -185,7 +224,9 @@ impl Inflater {
                 }
                 let bytes = chunk.get(..step.produced).unwrap_or_default();
                 crc.update(bytes);
-                sink(bytes)?;
+                if sink(bytes)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
                 if step.ended {
                     break;
                 }
@@ -200,7 +241,7 @@ impl Inflater {
         if crc.sum() != span.crc {
             return Err(Damage::Crc.into());
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 }
 
@@ -289,6 +330,16 @@ impl<'a> Input<'a> {
     }
 }
 
+/// The first `size` bytes of a buffer, which is replaced by a larger one if need be.
+fn at_least(buffer: &mut Vec<u8>, size: usize) -> Result<&mut [u8], Fault> {
+    if buffer.len() < size {
+        // What is there is not needed: never hold both.
+        *buffer = Vec::new();
+        *buffer = self::buffer(size)?;
+    }
+    Ok(buffer.get_mut(..size).unwrap_or_default())
+}
+
 /// `size` zero bytes, or a fault instead of the abort that `vec!` knows. The kernel gives their pages at the first write:
 /// a member that declares more than it holds costs nothing.
 fn buffer(size: usize) -> Result<Vec<u8>, Fault> {
@@ -354,7 +405,9 @@ mod tests {
         for content in [&b""[..], b"abc", &b"abcdefgh".repeat(100_000)] {
             let compressed = deflated(content);
             let (file, span) = (file_of(&compressed), span(&compressed, content));
-            assert_eq!(Inflater::default().whole_at_once(&file, &span).unwrap().unwrap(), content);
+            let mut at_once = Vec::new();
+            assert!(Inflater::default().whole_at_once(&file, &span, &mut at_once).unwrap());
+            assert_eq!(at_once, content);
             assert_eq!(stream(&file, &span).unwrap(), content);
             if let Some(magic) = content.first_chunk::<4>() {
                 assert_eq!(&Inflater::default().magic(&file, &span).unwrap(), magic);
@@ -363,6 +416,35 @@ mod tests {
                 (file_of(content), Span { compressed_size: span.size, method: STORED, ..span });
             assert_eq!(Inflater::default().whole(&file, &stored).unwrap(), content);
         }
+    }
+
+    #[test]
+    fn a_view_is_of_its_member_alone() {
+        let mut inflater = Inflater::default();
+        for content in [&b"abcdefgh".repeat(1000)[..], b"xyz", b"", &b"0123".repeat(5000)] {
+            let compressed = deflated(content);
+            let (file, span) = (file_of(&compressed), span(&compressed, content));
+            assert_eq!(inflater.view(&file, &span).unwrap(), content);
+            let wrong = Span { crc: span.crc ^ 1, ..span };
+            assert_eq!(damage(inflater.view(&file, &wrong).map(<[u8]>::to_vec)), Damage::Crc);
+            assert_eq!(inflater.view(&file, &span).unwrap(), content);
+        }
+    }
+
+    #[test]
+    fn streaming_ends_where_the_sink_says() {
+        let content = b"abcdefgh".repeat(100_000);
+        let mut compressed = deflated(&content);
+        let (right, middle) = (span(&compressed, &content), compressed.len() / 2);
+        compressed.truncate(middle);
+        let file = file_of(&compressed);
+        let mut seen = 0;
+        let ended = Inflater::default().streamed_while(&file, &right, |bytes| {
+            seen += bytes.len();
+            Ok(if seen > 100_000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        });
+        assert!(ended.unwrap().is_break());
+        assert_eq!(stream(&file, &right).map_err(|stop| damage::<()>(Err(stop))), Err(Damage::Inflate));
     }
 
     #[test]

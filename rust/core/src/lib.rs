@@ -18,6 +18,7 @@ mod links;
 mod pack;
 mod pool;
 mod scan;
+mod sparse;
 mod spill;
 mod strings;
 mod study;

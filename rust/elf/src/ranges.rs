@@ -33,6 +33,15 @@ pub fn ranges(data: &[u8], known: impl FnMut(&Range<u64>) -> bool) -> Vec<Range<
     asked.ranges
 }
 
+/// The part of the file that its first PT_LOAD takes, if that holds no code: then mostly the tables that `read` looks at.
+/// Only the header and the program headers of `data` are looked at.
+pub fn first_load(data: &[u8]) -> Option<Range<u64>> {
+    let image = identify(data).ok()?;
+    let segments = read_segments(&image, &FileHeader::read(&image).ok()?);
+    let first = segments.iter().find(|segment| segment.p_type == elf::PT_LOAD)?;
+    (first.p_flags & elf::PF_X.0 == 0).then_some(first.p_offset..first.end())
+}
+
 struct Asked<F> {
     size: u64,
     known: F,

@@ -1,0 +1,221 @@
+//! A content of which only the parts that reading needs are kept.
+
+use std::ops::Range;
+
+use crate::guard::Fault;
+
+/// Kept of every file before anything is known of it: the tables of most libraries lie there.
+const FIRST: u64 = 4 * 1024 * 1024;
+/// A first PT_LOAD without code holds little but the tables that are read; so much of it is kept.
+const MOST_OF_FIRST_LOAD: u64 = 16 * 1024 * 1024;
+/// How often in one pass it is asked anew what is missing. A file with thousands of notes must not make this slow.
+const MOST_QUESTIONS: u32 = 64;
+
+/// An ELF file that comes by piece by piece, from its begin, several times if need be.
+///
+/// The allocation is as large as the file, but only the pages written to take memory.
+pub struct Sparse {
+    bytes: Vec<u8>,
+    /// What is to be kept of the pieces to come.
+    wanted: Ranges,
+    /// What is there.
+    known: Ranges,
+    /// Where the next piece begins.
+    at: u64,
+    /// From here on it is worth to ask what else is missing.
+    ask_at: u64,
+    questions: u32,
+    complete: bool,
+}
+
+impl Sparse {
+    /// For a file of `size` bytes.
+    pub fn new(size: u64) -> Result<Self, Fault> {
+        let size = usize::try_from(size).map_err(|_| Fault::Memory)?;
+        Vec::<u8>::new().try_reserve_exact(size).map_err(|_| Fault::Memory)?;
+        let mut sparse = Self {
+            bytes: vec![0; size],
+            wanted: Ranges::default(),
+            known: Ranges::default(),
+            at: 0,
+            ask_at: 0,
+            questions: 0,
+            complete: false,
+        };
+        sparse.wanted.add(0..FIRST.min(sparse.size()));
+        sparse.ask_at = sparse.wanted.end();
+        Ok(sparse)
+    }
+
+    fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// The next pass begins.
+    pub fn restart(&mut self) {
+        (self.at, self.questions) = (0, 0);
+        self.ask(0);
+    }
+
+    /// From the next pass on everything is kept.
+    pub fn want_all(&mut self) {
+        self.wanted.add(0..self.size());
+    }
+
+    /// Takes the next piece; whether `read` needs nothing more.
+    pub fn take(&mut self, piece: &[u8]) -> bool {
+        let range = self.at..self.at.saturating_add(piece.len() as u64);
+        self.at = range.end;
+        self.keep(piece, &range);
+        while !self.complete && self.at >= self.ask_at {
+            self.ask(range.start);
+            self.keep(piece, &range);
+        }
+        self.complete
+    }
+
+    /// Keeps what is wanted of the piece that takes `range`.
+    fn keep(&mut self, piece: &[u8], range: &Range<u64>) {
+        for part in self.wanted.within(range) {
+            let inside =
+                usize_range(part.start.saturating_sub(range.start), part.end.saturating_sub(range.start));
+            let place = self.bytes.get_mut(usize_range(part.start, part.end));
+            if let (Some(place), Some(from)) = (place, piece.get(inside)) {
+                place.copy_from_slice(from);
+                self.known.add(part);
+            }
+        }
+    }
+
+    /// Whether all that `read` needs is there.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// The file, for `read` if it is complete.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Finds out what is missing; `from` on it still comes by in this pass.
+    fn ask(&mut self, from: u64) {
+        self.questions = self.questions.saturating_add(1);
+        if self.questions > MOST_QUESTIONS {
+            self.ask_at = u64::MAX;
+            return;
+        }
+        let known = &self.known;
+        let mut asked = fastwheel_elf::ranges(&self.bytes, |range| known.holds(range));
+        asked.retain(|range| !known.holds(range));
+        self.complete = asked.is_empty();
+        // The first of them that will be complete in this pass.
+        let coming = asked
+            .iter()
+            .filter(|range| range.end > from && (range.start >= from || known.holds(&(range.start..from))));
+        self.ask_at = coming.map(|range| range.end).min().unwrap_or(u64::MAX);
+        if self.questions == 1
+            && let Some(first) = fastwheel_elf::first_load(&self.bytes)
+        {
+            asked.push(first.start..first.end.min(first.start.saturating_add(MOST_OF_FIRST_LOAD)));
+        }
+        for range in asked {
+            self.wanted.add(range.start..range.end.min(self.size()));
+        }
+    }
+}
+
+/// Ranges of a file: sorted, apart from each other.
+#[derive(Default)]
+struct Ranges(Vec<Range<u64>>);
+
+impl Ranges {
+    fn add(&mut self, range: Range<u64>) {
+        if range.is_empty() {
+            return;
+        }
+        let from = self.0.partition_point(|other| other.end < range.start);
+        let to = self.0.partition_point(|other| other.start <= range.end);
+        let touched = self.0.get(from..to).unwrap_or_default();
+        let start = touched.first().map_or(range.start, |first| first.start.min(range.start));
+        let end = touched.last().map_or(range.end, |last| last.end.max(range.end));
+        self.0.splice(from..to, std::iter::once(start..end));
+    }
+
+    /// Whether the whole of `range` is in one.
+    fn holds(&self, range: &Range<u64>) -> bool {
+        let at = self.0.partition_point(|other| other.end < range.end);
+        range.is_empty() || self.0.get(at).is_some_and(|other| other.start <= range.start)
+    }
+
+    /// Their parts in `range`.
+    fn within(&self, range: &Range<u64>) -> Vec<Range<u64>> {
+        let from = self.0.partition_point(|other| other.end <= range.start);
+        let parts = self.0.get(from..).unwrap_or_default().iter();
+        let parts = parts.take_while(|other| other.start < range.end);
+        parts.map(|other| other.start.max(range.start)..other.end.min(range.end)).collect()
+    }
+
+    /// The end of the last one.
+    fn end(&self) -> u64 {
+        self.0.last().map_or(0, |last| last.end)
+    }
+}
+
+fn usize_range(start: u64, end: u64) -> Range<usize> {
+    let [start, end] = [start, end].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
+    start..end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_join_where_they_touch() {
+        let mut ranges = Ranges::default();
+        for range in [10..20, 30..40, 5..5, 50..60, 20..25] {
+            ranges.add(range);
+        }
+        assert_eq!(ranges.0, [10..25, 30..40, 50..60]);
+        assert!(ranges.holds(&(10..25)) && ranges.holds(&(31..32)) && ranges.holds(&(7..7)));
+        assert!(!ranges.holds(&(9..11)) && !ranges.holds(&(24..31)) && !ranges.holds(&(60..61)));
+        assert_eq!(ranges.within(&(24..35)), [24..25, 30..35]);
+        assert!(ranges.within(&(25..30)).is_empty() && ranges.within(&(60..99)).is_empty());
+        ranges.add(15..55);
+        assert_eq!((ranges.0.len(), &ranges.0[0], ranges.end()), (1, &(10..60), 60));
+    }
+
+    /// How many passes over `content` it takes, in pieces of `step` bytes, until it is complete.
+    fn passes(content: &[u8], step: usize) -> (u32, Sparse) {
+        let mut sparse = Sparse::new(content.len() as u64).unwrap();
+        for pass in 1..9 {
+            if content.chunks(step).any(|piece| sparse.take(piece)) || sparse.is_complete() {
+                return (pass, sparse);
+            }
+            sparse.restart();
+        }
+        panic!("never complete");
+    }
+
+    #[test]
+    fn a_library_is_read_from_a_part_of_it() {
+        for name in ["libz.so.1", "libstdc++.so.6", "libcrypto.so.3"] {
+            let content = std::fs::read(format!("/usr/lib/x86_64-linux-gnu/{name}")).unwrap();
+            for step in [1000, 65536, content.len()] {
+                let (passes, sparse) = passes(&content, step);
+                assert_eq!(passes, 1, "{name}");
+                assert_eq!(fastwheel_elf::read(sparse.bytes()), fastwheel_elf::read(&content));
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_complete_too() {
+        let library = std::fs::read("/usr/lib/x86_64-linux-gnu/libz.so.1").unwrap();
+        for content in [&b"\x7fELF"[..], &library[..100], &library[..20_000]] {
+            let (passes, sparse) = passes(content, 4096);
+            assert_eq!(passes, 1);
+            assert_eq!(fastwheel_elf::read(sparse.bytes()), fastwheel_elf::read(content));
+        }
+    }
+}
