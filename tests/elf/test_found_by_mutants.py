@@ -135,7 +135,7 @@ def test_versions_of_symbols_exist(editor: Callable[[bytes, Edit], bytes]) -> No
 
 
 def test_relocation_tables_are_in_the_file(editor: Callable[[bytes, Edit], bytes]) -> None:
-    data = build(Shape(extra=((DT_JMPREL, 0), (DT_PLTRELSZ, 24), (20, 7))))
+    data = build(Shape(extra=((DT_JMPREL, 0), (DT_PLTRELSZ, 24), (20, 7)), sections=False))
     place = {tag: place for place, tag, _ in entries(data)}
     start = value(data, DT_RELA)
     data = change(data, (place[DT_JMPREL] + 8, "Q", start))
@@ -145,8 +145,21 @@ def test_relocation_tables_are_in_the_file(editor: Callable[[bytes, Edit], bytes
     assert refusal(editor, change(data, (place[DT_JMPREL] + 8, "Q", 0x900000))).startswith("FW304 DT_JMPREL")
 
 
+def test_relocation_tables_are_sections(editor: Callable[[bytes, Edit], bytes]) -> None:
+    data = build(Shape())
+    at = next(place for place, tag, _ in entries(data) if tag == DT_RELA)
+    start = value(data, DT_RELA)
+    assert refusal(editor, change(data, (at + 8, "Q", start - 8))).startswith("FW402 DT_RELA: no sections")
+    section = next(
+        at
+        for at in range(struct.unpack_from("<Q", data, 40)[0], len(data) - 63, 64)
+        if struct.unpack_from("<Q", data, at + 16)[0] == start
+    )
+    assert refusal(editor, change(data, (section + 32, "Q", 20))).startswith("FW402 DT_RELA: no sections")
+
+
 def test_relocations_leave_the_loaders_tables_alone(editor: Callable[[bytes, Edit], bytes]) -> None:
-    data = build(Shape(extra=((DT_RELR, 0), (DT_RELRSZ, 0))))
+    data = build(Shape(extra=((DT_RELR, 0), (DT_RELRSZ, 0)), sections=False))
     at, place = value(data, DT_RELA), {tag: place for place, tag, _ in entries(data)}
     dynamic = next(segment for segment in read(data).segments if segment.type == PT_DYNAMIC)
     end = dynamic.address + dynamic.memory_size

@@ -29,6 +29,7 @@ from fastwheel._elf.dynamic import (
 )
 from fastwheel._elf.header import EM_MIPS
 from fastwheel._elf.section import (
+    SHF_ALLOC,
     SHT_DYNSYM,
     SHT_GNU_HASH,
     SHT_GNU_VERDEF,
@@ -115,7 +116,7 @@ def check_walked(image: Image) -> None:
 
     Raises:
         ElfError: FW304, FW306, FW307 a number that leads out of its table; FW401 a relocation that writes where it must
-            not.
+            not; FW402 a table that is not where its sections are.
     """
     _check_chains(image)
     _check_indexes(image)
@@ -187,8 +188,24 @@ def _tables(image: Image) -> list[_Walked]:
         place = file_offset(image.segments, address)
         if place is None or size > place[1] - place[0]:
             raise ElfError("FW304", f"{name}: the table is not in the file part of one PT_LOAD")
-        found.append(_Walked(name, address, place[0], size, width))
+        walked = _Walked(name, address, place[0], size, width)
+        if not name.endswith("ARRAY") and image.sections and not _in_sections(image, walked):
+            raise ElfError("FW402", f"{name}: no sections for the table at address {address:#x}")
+        found.append(walked)
     return found
+
+
+def _in_sections(image: Image, walked: _Walked) -> bool:
+    """Whether a table begins where a section does, and ends in it or in one that follows without a gap."""
+    at = walked.address
+    while at < walked.address + walked.size:
+        for section in image.sections:
+            if section.flags & SHF_ALLOC and section.in_file and section.address == at:
+                at += section.size
+                break
+        else:
+            return False
+    return True
 
 
 def _own_ranges(image: Image) -> list[Range]:

@@ -134,9 +134,25 @@ fn tables<'a>(file: &ElfFile<'a>) -> Result<Vec<Walked<'a>>, Error> {
                 format_args!("{name}: the table is not in the file part of one PT_LOAD"),
             )
         })?;
-        found.push(Walked { name, address, table, width });
+        let walked = Walked { name, address, table, width };
+        if !walked.name.ends_with("ARRAY") && !file.sections.is_empty() && !in_sections(file, &walked) {
+            let text = format_args!("{name}: no sections for the table at address {address:#x}");
+            return Err(Error::new(Code::SectionsInconsistent, text));
+        }
+        found.push(walked);
     }
     Ok(found)
+}
+
+/// Whether a table begins where a section does, and ends in it or in one that follows without a gap.
+fn in_sections(file: &ElfFile<'_>, walked: &Walked<'_>) -> bool {
+    let mut at = walked.address;
+    while at < walked.address.saturating_add(walked.table.size()) {
+        let mut sections = file.sections.iter().filter(|section| section.is_alloc() && section.in_file());
+        let Some(section) = sections.find(|section| section.sh_addr == at) else { return false };
+        at = at.saturating_add(section.sh_size);
+    }
+    true
 }
 
 /// Where the dynamic section and the tables are that it names, but relocations.
