@@ -8,7 +8,7 @@ what decides here, not which comes first. Sources: `_dl_check_map_versions` (`el
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fastwheel.errors import escape
 from fastwheel.loader.model import Finding, Kind, Level
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from fastwheel.loader.model import LoadedObject
 
 __all__ = ["Binder", "Loose"]
+
+#: Symbols named in a message.
+_SHOWN: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +72,13 @@ class Binder:
                         found.append(_no_version(item, need.file, provider, version.name, weak=version.weak))
         return tuple(dict.fromkeys(found))
 
-    def loose(self, group: Group, *, process: bool = True) -> tuple[Loose, ...]:
-        """Return the strong references that nothing of the group, nor of the process if given, defines."""
+    def loose(self, group: Group, versions: Iterable[Finding] = (), *, process: bool = True) -> tuple[Loose, ...]:
+        """Return the strong references that nothing of the group, nor of the process if given, defines.
+
+        Those in a version that `versions` already finds missing are left out.
+        """
         everything = (*(self._process if process else ()), *group.objects)
+        told = {(finding.file, finding.version, finding.needed) for finding in versions}
         if any(item.symbols is None for item in everything):
             return ()
         by_key = {item.key: item for item in everything}
@@ -81,8 +88,9 @@ class Binder:
                 continue
             own = self._closure(item, group.edges, by_key)
             for version, names in self._leftover(item, own, by_key, process=process):
+                file = item.version_files.get(version or "")
                 left = _left(names, version, group.objects)
-                if left:
+                if left and not {(item.key, version, file), (item.key, None, file)} & told:
                     found.append(Loose(item, version, left))
         return tuple(found)
 
@@ -140,7 +148,10 @@ def _no_versions(item: LoadedObject, file: str, provider: LoadedObject) -> Findi
 
 
 def _no_version(item: LoadedObject, file: str, provider: LoadedObject, version: str, *, weak: bool) -> Finding:
-    message = f"{escape(item.key)} needs version {escape(version)} of {escape(file)}"
+    names = sorted(item.references.get(version, ()))
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    why = f" (for {', '.join(map(escape, names[:_SHOWN]))}{more})" if names else ""
+    message = f"{escape(item.key)} needs version {escape(version)} of {escape(file)}{why}"
     if provider.origin != "system":
         message += f", which {escape(provider.key)} does not define"
     else:

@@ -77,10 +77,10 @@ def _alignment(item: LoadedObject, loads: list[Segment], libc: Libc, arch: Arch)
         yield Finding(Kind.PAGE_SIZE, Level.WARNING, item.key, message)
 
 
-def check_root(item: LoadedObject) -> tuple[Finding, ...]:
-    """Return why dlopen refuses a file whatever its needs."""
+def check_root(item: LoadedObject, libc: Libc) -> tuple[Finding, ...]:
+    """Return why glibc's dlopen refuses a file whatever its needs; musl takes programs too."""
     facts = item.facts
-    if facts is None:
+    if facts is None or libc is not Libc.GLIBC:
         return ()
     name = escape(item.key)
     if facts.type == _ET_EXEC:

@@ -121,7 +121,6 @@ class Loader:
         self._tree = tree
         self._system = system
         self._places = Places(system.libc, system.arch, tree.files)
-        self._folders = {path.rpartition("/")[0] for path in tree.files}
         self._answers: dict[tuple[str, tuple[str, ...], str], _Answer] = {}
         self._steps = 0
         self._start: dict[bool, dict[str, LoadedObject]] = {}
@@ -137,8 +136,7 @@ class Loader:
         if by_soname and root.soname:
             names.setdefault(root.soname, root)
         loader: dict[str, LoadedObject | None] = {root.key: None}
-        before = {item.key for item in names.values()}
-        before.discard(root.key)
+        before = set() if program else {item.key for item in self._system.process}
         queue = [root]
         edges: dict[str, tuple[tuple[str, str | None], ...]] = {}
         findings: list[Finding] = []
@@ -154,7 +152,7 @@ class Loader:
             for name in item.needed:
                 target = names.get(name) if "/" not in name else None
                 if target is None and self._system.libc is Libc.MUSL and self._is_musl_itself(name):
-                    target = next(iter(self._system.process), None)
+                    target = self._musl()
                 if target is None:
                     answer = self._answer(item, chain, name)
                     if answer.finding is not None:
@@ -191,6 +189,11 @@ class Loader:
     @staticmethod
     def _is_musl_itself(name: str) -> bool:
         return name.startswith(_MUSL_OWN)
+
+    def _musl(self) -> LoadedObject | None:
+        """The C library of the process, which is musl's loader."""
+        names = ((item, item.soname or item.key.rpartition("/")[2]) for item in self._system.process)
+        return next((item for item, name in names if self._is_musl_itself(name)), None)
 
     def _chain(self, item: LoadedObject, loader: Mapping[str, LoadedObject | None]) -> tuple[LoadedObject, ...]:
         """The objects whose search paths count for what `item` needs, in order: itself, then those that loaded it."""
@@ -261,7 +264,7 @@ class Loader:
         for meaning in expand(name, origin, self._system.libc, self._system.arch) if name else ():
             folder, _, base = meaning.rpartition("/")
             if meaning.startswith("\0"):
-                inside = in_tree(folder[1:], self._folders | {""})
+                inside = in_tree(folder[1:], self._places.folders)
                 found = None if inside is None else self._in_tree(f"{inside}/{base}" if inside else base, wanted)
             elif meaning.startswith("/") and (not has_origin(name) or item.key.startswith("/")):
                 found = self._system.at(folder or "/", base)

@@ -6,6 +6,7 @@ Site-packages is the root of all paths here, and nothing is known of what lies a
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -48,16 +49,19 @@ class Places:
         libc: whose loader is followed.
         arch: the processor, for `$LIB` and `$PLATFORM`.
         files: all files of the tree: only folders that hold one exist.
+
+    Attributes:
+        folders: the folders of the tree, "" for the top.
     """
 
     def __init__(self, libc: Libc, arch: Arch | None, files: Iterable[str]) -> None:
         self._libc = libc
         self._arch = arch
-        self._folders = {""}
+        self.folders = {""}
         for path in files:
             folder = path.rpartition("/")[0]
-            while folder not in self._folders:
-                self._folders.add(folder)
+            while folder not in self.folders:
+                self.folders.add(folder)
                 folder = folder.rpartition("/")[0]
         self._known: dict[str, tuple[str, tuple[Place, ...]]] = {}
 
@@ -80,6 +84,9 @@ class Places:
         text = facts.rpath if facts.runpath is None else facts.runpath
         if self._libc is Libc.ANDROID and name == "DT_RPATH":
             return "", ()
+        if self._libc is Libc.MUSL and "$" in re.sub(r"\$ORIGIN|\$\{ORIGIN\}", "", text or ""):
+            label = f"{name} of {escape(item.key)}: {escape(text or '')}"
+            return "rpath", (Place(None, label, "musl knows $ORIGIN only, and ignores a path with any other token"),)
         kind = "runpath" if name == "DT_RUNPATH" and self._libc is not Libc.MUSL else "rpath"
         found = []
         for entry in split_path(text or "", self._libc):
@@ -101,7 +108,7 @@ class Places:
         found: list[tuple[str | None, str]] = []
         for meaning in meanings:
             if meaning.startswith(_MARK):
-                found.append((in_tree(meaning[1:], self._folders), vague))
+                found.append((in_tree(meaning[1:], self.folders), vague))
             elif meaning.startswith("/"):
                 found.append((meaning.rstrip("/") or "/", vague))
             else:

@@ -71,7 +71,7 @@ def run(
     for root in roots:
         program = root.kind is RootKind.PROGRAM
         group = loader.load(root.item, program=program)
-        findings: list[Finding] = [] if program else list(check_root(root.item))
+        findings: list[Finding] = [] if program else list(check_root(root.item, system.libc))
         for item in group.objects:
             if item.origin != "wheel":
                 continue
@@ -83,10 +83,11 @@ def run(
             findings += checked[item.key]
         findings += group.findings
         findings += _assumed(group)
-        findings += binder.versions(group)
+        versions = binder.versions(group)
+        findings += versions
         if not program:
             findings += check_tls(group, system.libc)
-        loose = () if group.missing else binder.loose(group, process=not program)
+        loose = () if group.missing else binder.loose(group, versions, process=not program)
         found += _outcomes(root, group, findings, loose, exports)
     return _with_covered(found)
 
