@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["diff"]
 
 _METHODS: Final = {0: "stored", 8: "deflated", 93: "zstd"}
+#: Larger contents are not held, if possible; bytes.
+_LARGE: Final = 8 << 20
 #: Larger text files are only said to differ.
 _MOST_TEXT: Final = 64 << 20
 
@@ -235,7 +237,9 @@ class _Wheels:
     def _look(self, archive: Archive, members: Sequence[Member]) -> dict[str, _Content]:
         """Hash members, and read the facts of those that are ELF files; a few at a time are in memory."""
         files = [member for member in members if not member.is_dir]
-        plain = [member for member in files if member.method != ZSTD]
+        # What the engine would inflate whole is hashed piece by piece, unless it has to be whole.
+        apart = {member.name for member in files if member.method == ZSTD or _is_large_data(archive, member)}
+        plain = [member for member in files if member.name not in apart]
         scanned = engine.scan(archive.fd, [archive.span(member) for member in plain], digest=True, jobs=self.jobs)
         found: dict[str, _Content] = {}
         for member, result in zip(plain, scanned, strict=True):
@@ -249,7 +253,7 @@ class _Wheels:
                 self.notes.append(f"{archive.label}: {escape(member.name)} is a bad ELF file: {result.error.message}")
             found[member.name] = _Content(result.sha256.hex(), result.facts)
         for member in files:
-            if member.method == ZSTD:
+            if member.name in apart:
                 found[member.name] = _content_of(archive, member)
         return found
 
@@ -289,9 +293,10 @@ class _Wheels:
             for archive, member in zip(self.archives, (a, b), strict=True)
         ]
         if b.name.endswith("/RECORD"):
-            return _lines_changed(*(text.split("\n") for text in texts), body=False)
+            return _lines_changed(*(text.rstrip("\n").split("\n") for text in texts), body=False)
         parts = [text.partition("\n\n") for text in texts]
-        return _lines_changed(*(part[0].split("\n") for part in parts), body=parts[0][2] != parts[1][2])
+        heads = [part[0].rstrip("\n").split("\n") for part in parts]
+        return _lines_changed(*heads, body=parts[0][2] != parts[1][2])
 
     def _moved(
         self,
@@ -363,8 +368,13 @@ def _differ(a: Member, b: Member) -> bool:
     return (a.size, a.crc) != (b.size, b.crc)
 
 
+def _is_large_data(archive: Archive, member: Member) -> bool:
+    """Whether a member is large and no ELF file."""
+    return member.size > _LARGE and not next(archive.stream(member), b"").startswith(b"\x7fELF")
+
+
 def _content_of(archive: Archive, member: Member) -> _Content:
-    """What `engine.scan` would say of a member that only Python's standard library can inflate."""
+    """What `engine.scan` would say of a member, with less memory, or of one that it cannot inflate."""
     pieces = archive.stream(member)
     first = next(pieces, b"")
     if not first.startswith(b"\x7fELF"):
