@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from fastwheel._explain.model import Explanation
     from fastwheel._explain.run import explain
     from fastwheel._overview import Overview, overview
-    from fastwheel._repair import Repaired, repair
+    from fastwheel._repair import repair, repair_many
     from fastwheel._tree import Tree, tree
     from fastwheel._verify.model import Finding, Verified
     from fastwheel._verify.run import verify
     from fastwheel.difference import Difference
+    from fastwheel.repaired import Repaired
     from fastwheel.verdict import Verdict
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "explain",
     "overview",
     "repair",
+    "repair_many",
     "tree",
     "verify",
 ]
@@ -52,7 +54,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "audit": "fastwheel._audit",
     "repair": "fastwheel._repair",
-    "Repaired": "fastwheel._repair",
+    "repair_many": "fastwheel._repair",
+    "Repaired": "fastwheel.repaired",
     "Verdict": "fastwheel.verdict",
     "explain": "fastwheel._explain.run",
     "Explanation": "fastwheel._explain.model",

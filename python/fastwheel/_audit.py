@@ -87,8 +87,16 @@ def audit(
         return examine(wheel, options)
 
 
-def examine(wheel: Wheel, options: Options, *, digest: bool = False) -> Verdict:
+def examine(
+    wheel: Wheel,
+    options: Options,
+    *,
+    digest: bool = False,
+    searches: dict[tuple[Libc, Arch], Search] | None = None,
+) -> Verdict:
     """Audit an open wheel; with `digest` every member is hashed too (`Verdict.survey.digests`).
+
+    `searches` keeps what is known of this machine's libraries for audits with the same options.
 
     Raises:
         FastwheelError: as `audit`.
@@ -113,7 +121,11 @@ def examine(wheel: Wheel, options: Options, *, digest: bool = False) -> Verdict:
     candidates = _candidates(wheel, found.arch, libc, options.plat, notes)
     if options.policy_file is not None:
         candidates = with_custom(candidates, load_policies(options.policy_file, libc, found.arch))
-    return _Audit(wheel.path.name, found, candidates, options, notes, None).verdict()
+    key = (candidates[0].libc, candidates[0].arch)
+    audit = _Audit(wheel.path.name, found, candidates, options, notes, (searches or {}).get(key))
+    if searches is not None:
+        searches[key] = audit.search
+    return audit.verdict()
 
 
 def judge(name: str, found: Survey, candidates: tuple[Policy, ...], options: Options, search: Search) -> Verdict:

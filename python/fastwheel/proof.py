@@ -1,11 +1,13 @@
 """What a repair checks of its own output before anyone can see it; every failure is a fault of fastwheel.
 
 The temporary file is opened again by the reader that also judges foreign wheels. What was written anew is inflated and
-hashed; what was copied is compared, entry by entry, with the input whose content was hashed on reading.
+hashed; what was copied is compared, entry by entry, with the input whose content was hashed on reading. A graft that
+the proof of another wheel of the same call has inflated already is compared with it byte by byte.
 """
 
 from __future__ import annotations
 
+import os
 from posixpath import basename, dirname, join
 from typing import TYPE_CHECKING, Final
 
@@ -24,11 +26,14 @@ if TYPE_CHECKING:
     from fastwheel.wheel.archive import Member
     from fastwheel.wheel.filename import WheelFileName
     from fastwheel.wheel.wheel import Wheel
+    from fastwheel.wheel.writer import Packed
+    from fastwheel.workshop import Finished
 
 __all__ = ["prove"]
 
 #: Our own output is not judged by how far it inflates.
 _UNLIMITED: Final = Limits.unlimited()
+_CHUNK: Final = 1 << 20
 
 
 def prove(
@@ -36,10 +41,12 @@ def prove(
     filename: WheelFileName,
     before: Wheel,
     digests: Mapping[str, bytes],
+    finished: Mapping[str, Finished],
     *,
     elf_paths: frozenset[str],
     policy: Policy,
     excluded: frozenset[str],
+    jobs: int = 0,
 ) -> None:
     """Check the wheel at `path`, which is to be named `filename`.
 
@@ -48,9 +55,11 @@ def prove(
         filename: the name that it will bear.
         before: the input, still open.
         digests: SHA-256 of every member of the input, by name.
+        finished: what was made, by name; what is proved here is noted in it.
         elf_paths: install paths of the ELF files whose needs must be met, grafts included.
         policy: what the target is expected to provide.
         excluded: the sonames that the user took upon himself.
+        jobs: threads; 0 is one per processor.
 
     Raises:
         FastwheelError: FW900, with what is wrong.
@@ -59,7 +68,7 @@ def prove(
 
     try:
         with Wheel.open(path, _UNLIMITED, filename=filename.name) as after:
-            hashed, facts = _read_new(after, before, digests)
+            hashed, facts = _read_new(after, before, digests, finished, jobs)
             for problem in after.check_record(hashed):
                 _fault(problem.message)
             if set(after.info.tags) != set(filename.tags):
@@ -79,28 +88,56 @@ def _fault(message: str) -> None:
     )
 
 
-def _read_new(after: Wheel, before: Wheel, digests: Mapping[str, bytes]) -> tuple[dict[str, bytes], dict[str, Facts]]:
+def _read_new(
+    after: Wheel, before: Wheel, digests: Mapping[str, bytes], finished: Mapping[str, Finished], jobs: int
+) -> tuple[dict[str, bytes], dict[str, Facts]]:
     """SHA-256 of every member of the output, and the facts of the ELF files that were written anew."""
     hashed: dict[str, bytes] = {}
+    facts: dict[str, Facts] = {}
     new: list[Member] = []
     for member in after.archive.members:
         if member.is_dir:
             continue
-        old = before.archive.names.get(member.name)
-        if old is not None and _content_key(old) == _content_key(member) and member.name in digests:
-            hashed[member.name] = digests[member.name]
+        name = member.name
+        old = before.archive.names.get(name)
+        known = finished.get(name)
+        if known is None and old is not None and _content_key(old) == _content_key(member) and name in digests:
+            hashed[name] = digests[name]
+        elif known is not None and known.proved and _same_bytes(after, member, known.packed):
+            hashed[name] = known.sha256
+            if known.facts is not None:
+                facts[after.layout.install_path(name).path] = known.facts
         else:
             new.append(member)
-    facts: dict[str, Facts] = {}
     spans = [after.archive.span(member) for member in new]
-    for member, result in zip(new, engine.scan(after.archive.fd, spans, digest=True), strict=True):
+    for member, result in zip(new, engine.scan(after.archive.fd, spans, digest=True, jobs=jobs), strict=True):
         if result.fault is not None or result.error is not None:
             _fault(f"{escape(member.name)} cannot be read back")
         if result.sha256 is not None:
             hashed[member.name] = result.sha256
         if result.facts is not None:
             facts[after.layout.install_path(member.name).path] = result.facts
+        known = finished.get(member.name)
+        if known is not None:
+            if result.sha256 != known.sha256:
+                _fault(f"{escape(member.name)} is not what was made")
+            known.facts, known.proved = result.facts, True
     return hashed, facts
+
+
+def _same_bytes(after: Wheel, member: Member, packed: Packed) -> bool:
+    """Whether a member's data are these, of which its content is known."""
+    if _content_key(member) != (packed.method, packed.crc, packed.compressed_size, packed.size) or packed.data:
+        return False
+    at = member.data_offset
+    for fd, offset, size in packed.pieces:
+        for start in range(0, size, _CHUNK):
+            length = min(_CHUNK, size - start)
+            theirs = os.pread(fd, length, offset + start)
+            if len(theirs) != length or os.pread(after.archive.fd, length, at + start) != theirs:
+                return False
+        at += size
+    return True
 
 
 def _content_key(member: Member) -> tuple[int, int, int, int]:

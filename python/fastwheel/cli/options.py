@@ -15,27 +15,58 @@ from fastwheel.wheel.limits import OPTIONS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["isa_option", "limits_options", "pure_option", "search_options", "wheel_argument"]
+    from fastwheel.wheel.remote import Url
+
+__all__ = [
+    "isa_option",
+    "limits_options",
+    "pure_option",
+    "report_traffic",
+    "search_options",
+    "size",
+    "wheel_argument",
+]
 
 
 def _existing_file(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     """Refuse what is not there, in the words that scripts look for."""
     for path in value if isinstance(value, tuple) else (value,):
-        if not path.exists():
+        if isinstance(path, Path) and not path.exists():
             raise click.UsageError(f"cannot access {escape(str(path))}. No such file", ctx)
     return value
 
 
-def wheel_argument(*, many: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The wheel, or the wheels, to work on."""
+class _WheelOrUrl(click.Path):
+    """A path, or an https address."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from fastwheel.wheel.remote import Url, is_url
+
+        if isinstance(value, str) and is_url(value):
+            return Url(value)
+        return super().convert(value, param, ctx)
+
+
+def wheel_argument(*, many: bool, remote: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The wheel, or the wheels, to work on; with `remote` an https address will do, and the verb gets an `Url`."""
     return click.argument(
         "wheel_file",
         metavar="WHEEL_FILE" + ("..." if many else ""),
         nargs=-1 if many else 1,
         required=True,
-        type=click.Path(path_type=Path),
+        type=(_WheelOrUrl if remote else click.Path)(path_type=Path),
         callback=_existing_file,
     )
+
+
+def report_traffic(wheel: Path | Url) -> None:
+    """Say on stderr what was read of a remote wheel."""
+    from fastwheel.report.text import size_text
+
+    if not isinstance(wheel, Path) and wheel.total:
+        times = "1 request" if wheel.requests == 1 else f"{wheel.requests} requests"
+        message = f"read {size_text(wheel.fetched)} of {size_text(wheel.total)} from {escape(wheel.host)} in {times}"
+        click.echo(f"note: {message}", err=True)
 
 
 def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,7 +114,7 @@ def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
-def _size(text: str) -> int:
+def size(text: str) -> int:
     """A number of bytes, with or without a unit: 800, 64K, 1.5G, 2GiB. Units are powers of 1024."""
     found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?) ?(?:([KMGT])i?)?B?", text.strip(), re.ASCII | re.IGNORECASE)
     if found is None:
@@ -100,13 +131,13 @@ def _count(text: str) -> int:
 
 #: The attribute of `Limits`, how its option is spelled, what kind it is, and its help.
 _LIMITS: Final[tuple[tuple[str, str, Callable[[str], int], str], ...]] = (
-    ("total_size", "SIZE", _size, "how large all contents together may be"),
+    ("total_size", "SIZE", size, "how large all contents together may be"),
     ("ratio", "N", _count, "how many times a member, or the wheel, may inflate"),
     ("members", "N", _count, "how many files and folders it may hold"),
     ("name_length", "N", _count, "how many bytes a member's name may have"),
     ("depth", "N", _count, "how many parts a member's name may have"),
-    ("elf_size", "SIZE", _size, "how large one ELF file may be"),
-    ("metadata_size", "SIZE", _size, "how large METADATA may be"),
+    ("elf_size", "SIZE", size, "how large one ELF file may be"),
+    ("metadata_size", "SIZE", size, "how large METADATA may be"),
 )
 
 

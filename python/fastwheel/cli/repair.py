@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastwheel.cli.options import isa_option, limits_options, pure_option, search_options, wheel_argument
+from fastwheel.cli.options import isa_option, limits_options, pure_option, search_options, size, wheel_argument
 from fastwheel.cli.root import Session, Verb, note, quiet_option, verbose_option
 from fastwheel.errors import FastwheelError, escape
 
 if TYPE_CHECKING:
-    from fastwheel._repair import Repaired
     from fastwheel.wheel.limits import Limits
 
 __all__ = ["repair"]
@@ -57,6 +56,32 @@ __all__ = ["repair"]
     envvar=["FASTWHEEL_ZIP_COMPRESSION_LEVEL", "AUDITWHEEL_ZIP_COMPRESSION_LEVEL"],
     help="How hard to compress what is new.",
 )
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default="one for each processor",
+    envvar="FASTWHEEL_JOBS",
+    help="Use so many threads; the output is the same whatever their number.",
+)
+@click.option(
+    "--cache-dir",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="FASTWHEEL_CACHE_DIR",
+    help="Keep finished grafts in this folder, and use those that are there.",
+)
+@click.option(
+    "--cache-size",
+    metavar="SIZE",
+    type=size,
+    default="2GiB",
+    show_default=True,
+    envvar="FASTWHEEL_CACHE_SIZE",
+    help="How large that folder may get, such as 500MiB.",
+)
+@click.option("--no-cache", is_flag=True, help="Keep nothing, whatever the environment says.")
 @click.option("--force-rpath", is_flag=True, help="Write DT_RPATH instead of DT_RUNPATH.")
 @click.option("--keep-rpath", is_flag=True, help="Keep search path entries that lead out of the installed tree.")
 @click.option("--strip", is_flag=True, help="Drop symbol tables and debugging sections from all ELF files.")
@@ -85,6 +110,10 @@ def repair(
     no_update_tags: bool,
     lib_sdir: str,
     level: int,
+    jobs: int,
+    cache_dir: Path | None,
+    cache_size: int,
+    no_cache: bool,
     force_rpath: bool,
     keep_rpath: bool,
     strip: bool,
@@ -102,36 +131,40 @@ def repair(
     limits: Limits,
 ) -> int:
     """Graft the external libraries of wheels and give them portable tags."""
-    from fastwheel._repair import repair as run
+    from fastwheel._repair import repair_each
     from fastwheel.report.text import plan_text, repair_text
 
     if patcher is not None:
         note(f"--patcher {escape(patcher)} is ignored: fastwheel has its own editor")
+    done = repair_each(
+        wheel_file,
+        wheel_dir,
+        plat=plat,
+        only_plat=only_plat,
+        update_tags=not no_update_tags,
+        lib_sdir=lib_sdir,
+        level=level,
+        force_rpath=force_rpath,
+        keep_rpath=keep_rpath,
+        strip=strip,
+        dry_run=dry_run,
+        isa_check=not disable_isa_ext_check,
+        allow_pure=allow_pure_python_wheel,
+        exclude=exclude,
+        include=include,
+        allow=allow,
+        policy_file=policy_file,
+        lib_paths=lib_paths,
+        ldpaths=ldpaths,
+        limits=limits,
+        jobs=jobs,
+        cache_dir=None if no_cache else cache_dir,
+        cache_size=cache_size,
+    )
     entries: list[dict[str, object]] = []
     for path in wheel_file:
         try:
-            repaired: Repaired = run(
-                path,
-                wheel_dir,
-                plat=plat,
-                only_plat=only_plat,
-                update_tags=not no_update_tags,
-                lib_sdir=lib_sdir,
-                level=level,
-                force_rpath=force_rpath,
-                keep_rpath=keep_rpath,
-                strip=strip,
-                dry_run=dry_run,
-                isa_check=not disable_isa_ext_check,
-                allow_pure=allow_pure_python_wheel,
-                exclude=exclude,
-                include=include,
-                allow=allow,
-                policy_file=policy_file,
-                lib_paths=lib_paths,
-                ldpaths=ldpaths,
-                limits=limits,
-            )
+            repaired = next(done)
         except FastwheelError as error:
             if as_json:
                 entries.append({"wheel": str(path), "error": error.message, "code": error.code})
@@ -146,6 +179,7 @@ def repair(
             click.echo(plan_text(repaired.plan) if repaired.plan else "nothing to do")
         elif not ctx.ensure_object(Session).quiet:
             click.echo(repair_text(repaired), err=True)
+    done.close()
     if as_json:
         click.echo(json.dumps({"version": 1, "wheels": entries}, indent=4))
     return 0

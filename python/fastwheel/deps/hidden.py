@@ -13,21 +13,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from fastwheel.errors import escape
+from fastwheel.spans import Question
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from fastwheel._elf.model import Facts
 
-__all__ = ["HiddenNeed", "hidden_needs", "imports_dlopen"]
+__all__ = ["HiddenNeed", "hidden_needs", "imports_dlopen", "strings_of"]
 
 _LOADERS: Final = frozenset(
     ("dlopen", "dlmopen", "lt_dlopen", "lt_dlopenext", "lt_dlopenadvise", "g_module_open", "g_module_open_full")
 )
 #: The beginnings of paths that a build bakes in.
 _PREFIXES: Final = ("/usr/", "/etc/", "/opt/", "/lib/", "/lib64/", "/var/lib/", "/home/", "/root/")
-#: The longest C string that is looked at, bytes.
-_LONGEST: Final = 1024
 #: A path that begins with a variable of GNU's directory names.
 _TEMPLATE: Final = re.compile(r"\$\{(prefix|exec_prefix|libdir)\}/([!-z]+)\Z")
 _LOADER_FOLDERS: Final = frozenset(("/lib", "/usr/lib", "/lib64", "/usr/lib64"))
@@ -43,7 +42,6 @@ _COMMON: Final = re.compile(
 _PT_LOAD: Final = 1
 _PF_X: Final = 1
 _PF_W: Final = 2
-_MOST_STRINGS: Final = 4096
 _MOST_FILES: Final = 2000
 
 
@@ -76,61 +74,61 @@ def imports_dlopen(facts: Facts) -> bool:
     return not (_LOADERS.isdisjoint(facts.undefined) and _LOADERS.isdisjoint(facts.undefined_weak))
 
 
-def hidden_needs(content: bytes, facts: Facts, folder: str, find: Callable[[str], bool]) -> tuple[HiddenNeed, ...]:
-    """Return what the library `content` may want at run time, sorted by kind and text.
+#: What a string must hold to be looked at: a path, a path that begins with a variable, the name of a library.
+_PATH: Final = b"\0/"
+_VARIABLE: Final = b"\0${"
+_NAME: Final = b".so"
+
+
+def strings_of(path: str, size: int, facts: Facts) -> Question:
+    """Return what has to be known of a file for `hidden_needs`.
 
     Args:
-        content: the bytes of the file.
-        facts: its facts; without an import of `dlopen` or its kin it cannot load plugins.
+        path: of the file.
+        size: of the file in bytes.
+        facts: its facts; without an import of `dlopen` or its kin it cannot load libraries by name.
+    """
+    patterns = (_PATH, _VARIABLE, _NAME) if imports_dlopen(facts) else (_PATH, _VARIABLE)
+    return Question(path, _data_ranges(size, facts), patterns)
+
+
+def hidden_needs(
+    strings: Sequence[Sequence[str]], facts: Facts, folder: str, find: Callable[[str], bool]
+) -> tuple[HiddenNeed, ...]:
+    """Return what a library may want at run time, sorted by kind and text.
+
+    Args:
+        strings: those that `strings_of` asks for.
+        facts: its facts.
         folder: where the file lies on this machine.
         find: whether a library of this name is found on this machine, and neither the wheel nor the target has it.
     """
     loads = imports_dlopen(facts)
     found: dict[tuple[str, str], HiddenNeed] = {}
-    ranges = _data_ranges(content, facts)
-    for path in (*_paths(content, ranges), *_templates(content, ranges, folder)):
+    for path in (*_paths(strings[0]), *_templates(strings[1], folder)):
         need = _at(path, loads=loads)
         if need is not None:
             found.setdefault((need.kind, need.text), need)
-    if loads:
-        for text in _strings(content, b".so", ranges):
-            if _LIBRARY.match(text) and text not in facts.needed and text != facts.soname and find(text):
-                found.setdefault(("library", text), HiddenNeed("library", text, 1))
+    for text in strings[2] if loads else ():
+        if _LIBRARY.match(text) and text not in facts.needed and text != facts.soname and find(text):
+            found.setdefault(("library", text), HiddenNeed("library", text, 1))
     # A folder stands for what lies in it.
     folders = [text + "/" for kind, text in found if kind == "data"]
     return tuple(found[key] for key in sorted(found) if key[0] != "data" or not key[1].startswith(tuple(folders)))
 
 
-def _strings(content: bytes, part: bytes, ranges: Sequence[tuple[int, int]]) -> Iterator[str]:
-    """The printable C strings that hold `part`, each once; `part` may begin with the NUL before a string."""
-    seen: set[str] = set()
-    for low, high in ranges:
-        at = content.find(part, low, high)
-        while at >= 0 and len(seen) < _MOST_STRINGS:
-            start = content.rfind(b"\0", max(at - _LONGEST, low), at + 1) + 1
-            end = content.find(b"\0", at + 1, min(at + _LONGEST, high))
-            if end < 0:
-                end = at + len(part)
-            elif start > 0:
-                text = content[start:end].decode("latin-1")
-                if text not in seen and text.isascii() and text.isprintable():
-                    seen.add(text)
-                    yield text
-            at = content.find(part, end, high)
-
-
-def _data_ranges(content: bytes, facts: Facts) -> tuple[tuple[int, int], ...]:
+def _data_ranges(size: int, facts: Facts) -> tuple[tuple[int, int], ...]:
     """Where the strings of a file are: its segments without code, if linked with those apart, else the whole file."""
     loads = [segment for segment in facts.segments if segment.type == _PT_LOAD]
     if not any(not segment.flags & (_PF_X | _PF_W) for segment in loads):
-        return ((0, len(content)),)
-    return tuple((s.offset, s.offset + s.file_size) for s in loads if not s.flags & _PF_X)
+        return ((0, size),)
+    return tuple((s.offset, min(s.offset + s.file_size, size)) for s in loads if not s.flags & _PF_X)
 
 
-def _paths(content: bytes, ranges: Sequence[tuple[int, int]]) -> Iterator[str]:
+def _paths(strings: Iterable[str]) -> Iterator[str]:
     """The absolute paths that C strings are or, as path lists, begin with, each once."""
     seen: set[str] = set()
-    for text in _strings(content, b"\0/", ranges):
+    for text in strings:
         entries = re.split("[:;,]", text)
         if not _LOADER_FOLDERS.isdisjoint(entries):
             continue  # a search path for libraries, such as libltdl's
@@ -141,9 +139,9 @@ def _paths(content: bytes, ranges: Sequence[tuple[int, int]]) -> Iterator[str]:
                 yield path
 
 
-def _templates(content: bytes, ranges: Sequence[tuple[int, int]], folder: str) -> Iterator[str]:
+def _templates(strings: Iterable[str], folder: str) -> Iterator[str]:
     """The paths that a library puts together from `${prefix}` and its kin, as OpenMPI and its relatives do."""
-    found = [match for text in _strings(content, b"\0${", ranges) if (match := _TEMPLATE.match(text))]
+    found = [match for text in strings if (match := _TEMPLATE.match(text))]
     roots = [folder]
     for match in found:
         if match[1] != "libdir" and "lib" in match[2].split("/"):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType, TracebackType
 
-__all__ = ["check_target", "write_atomically"]
+__all__ = ["check_target", "open_spill", "write_atomically", "write_error"]
 
 _T = TypeVar("_T")
 #: Signals that end the process. SIGINT is taken over first and given back last: Python's own handler for it raises,
@@ -75,9 +75,12 @@ def write_atomically(target: Path, fill: Callable[[int], _T], prove: Callable[[P
                 signals.release()
                 draft.create()
                 result = fill(draft.fd)
-                os.fsync(draft.fd)
-                if prove is not None:
+                if prove is None:
+                    os.fsync(draft.fd)
+                else:
+                    synced = _Sync(draft.fd)
                     prove(draft.path)
+                    synced.wait()
                 check_target(target)
                 signals.hold()
                 draft.rename()
@@ -137,8 +140,59 @@ def _temporary_name(target: Path) -> Path:
     return target.with_name(head.decode("utf-8", "ignore") + tail)
 
 
+def open_spill(folder: Path) -> int:
+    """Return a descriptor of a new file in `folder` that has no name: it is gone as soon as it is closed, in any way.
+
+    Raises:
+        FastwheelError: FW702, FW703 the folder cannot be written.
+    """
+    try:
+        unnamed = getattr(os, "O_TMPFILE", 0)
+        if unnamed:
+            with suppress(OSError):  # not every file system can
+                return os.open(folder, unnamed | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        path = folder / f".fastwheel.{secrets.token_hex(8)}.tmp"
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        path.unlink()
+        return fd
+    except OSError as error:
+        raise write_error(folder / "new wheels", error) from error
+
+
+class _Sync:
+    """Brings a file to the disk while this thread does something else."""
+
+    def __init__(self, fd: int) -> None:
+        self._error: OSError | None = None
+        # A descriptor of its own: the caller may close his when a signal ends all.
+        self._thread = threading.Thread(target=self._run, args=(os.dup(fd),), daemon=True)
+        self._thread.start()
+
+    def _run(self, fd: int) -> None:
+        try:
+            os.fsync(fd)
+        except OSError as error:
+            self._error = error
+        finally:
+            os.close(fd)
+
+    def wait(self) -> None:
+        """Return when all is on the disk.
+
+        Raises:
+            OSError: it cannot be brought there.
+        """
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+
 def _fail(target: Path, error: OSError | ValueError) -> NoReturn:
-    """Raise the error for a failed write."""
+    raise write_error(target, error) from error
+
+
+def write_error(target: Path, error: OSError | ValueError) -> FastwheelError:
+    """Return the error for a failed write."""
     number = error.errno if isinstance(error, OSError) else None
     reason = error.strerror if isinstance(error, OSError) else str(error)
     folder = shown(str(target.parent))
@@ -153,7 +207,7 @@ def _fail(target: Path, error: OSError | ValueError) -> NoReturn:
         hint = f"does the folder {folder} exist?"
     elif number == errno.ENAMETOOLONG:
         hint = "ask for fewer platform tags"
-    raise FastwheelError(f"cannot write {shown(str(target))}: {reason}", code=code, hint=hint) from error
+    return FastwheelError(f"cannot write {shown(str(target))}: {reason}", code=code, hint=hint)
 
 
 class _Stopped(BaseException):

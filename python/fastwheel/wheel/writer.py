@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from fastwheel.wheel.archive import Archive
 
-__all__ = ["Copy", "Entry", "New", "Packed", "Written", "copy_wheel", "pack", "write_wheel"]
+__all__ = ["Copy", "Entry", "New", "Packed", "Piece", "Written", "copy_wheel", "pack", "write_wheel"]
 
 _CHUNK: Final = 1 << 20
 #: Ranges up to this length are read into the buffer; longer ones are copied by the kernel.
@@ -41,14 +41,36 @@ _VERSION: Final = 20
 _VERSION64: Final = 45
 
 
+class Piece(NamedTuple):
+    """Bytes that lie in another file: its descriptor, where they begin, and how many they are."""
+
+    fd: int
+    offset: int
+    size: int
+
+
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A content as it lies in an archive, to be written many times; `data` is a raw deflate stream if `method` is 8."""
+    """A content as it lies in an archive, to be written many times.
+
+    Attributes:
+        method: 0 stored, 8 deflated.
+        crc: CRC-32 of the content.
+        size: of the content in bytes.
+        data: its bytes in the archive: a raw deflate stream if `method` is 8.
+        pieces: where more of them lie.
+    """
 
     method: int
     crc: int
     size: int
     data: bytes
+    pieces: tuple[Piece, ...] = ()
+
+    @property
+    def compressed_size(self) -> int:
+        """The number of bytes in the archive."""
+        return len(self.data) + sum(piece.size for piece in self.pieces)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +176,7 @@ def copy_wheel(archive: Archive, target: Path, *, prove: Callable[[Path], object
     """
 
     def fill(fd: int) -> Written:
-        _copy_range(archive, fd, 0, archive.size)
+        _copy_range(archive.label, fd, archive.fd, 0, archive.size)
         return Written(target, archive.size)
 
     return write_atomically(target, fill, prove)
@@ -215,7 +237,7 @@ class _Writer:
         self._thresholds = thresholds
         self._position = 0  # in the output, of what is added next
         self._buffer = bytearray()  # bytes that are to be written
-        self._range = (0, 0)  # bytes of the input that are to follow them
+        self._range = Piece(archive.fd, 0, 0)  # bytes of another file that are to follow them
         self._directory: list[bytes] = []
 
     def add(self, entry: Entry, packed: Packed | None) -> None:
@@ -239,14 +261,16 @@ class _Writer:
             start = member.header_offset
         else:
             self._bytes(self._local(member.name, facts))
-        self._copy(start, stop)
+        self._copy(Piece(self._archive.fd, start, stop - start))
         self._directory.append(self._central(member.name, facts, attributes, offset))
 
     def _new(self, name: str, packed: Packed, attributes: int, stamp: int) -> None:
-        facts = (packed.method, stamp, packed.crc, len(packed.data), packed.size)
+        facts = (packed.method, stamp, packed.crc, packed.compressed_size, packed.size)
         offset = self._position
         self._bytes(self._local(name, facts))
         self._bytes(packed.data)
+        for piece in packed.pieces:
+            self._copy(piece)
         self._directory.append(self._central(name, facts, attributes, offset))
 
     def _local(self, name: str, facts: tuple[int, int, int, int, int]) -> bytes:
@@ -325,28 +349,29 @@ class _Writer:
         if len(self._buffer) > _CHUNK:
             self._flush()
 
-    def _copy(self, start: int, stop: int) -> None:
-        """Have bytes of the input follow; neighbours are joined, so that a run of members is one range."""
-        self._position += stop - start
-        if self._range[1] == start:
-            self._range = (self._range[0], stop)
+    def _copy(self, piece: Piece) -> None:
+        """Have bytes of another file follow; neighbours are joined, so that a run of members is one range."""
+        self._position += piece.size
+        fd, start, size = self._range
+        if fd == piece.fd and start + size == piece.offset:
+            self._range = Piece(fd, start, size + piece.size)
             return
         self._join_range()
-        self._range = (start, stop)
+        self._range = piece
 
     def _join_range(self) -> None:
         """Put the pending range behind the buffer, or write both if it is long."""
-        start, stop = self._range
-        if start == stop:
+        fd, start, size = self._range
+        if not size:
             return
-        self._range = (0, 0)
-        if stop - start <= _SMALL:
-            self._buffer += read_exactly(self._archive.fd, stop - start, start, self._archive.label)
+        self._range = Piece(fd, 0, 0)
+        if size <= _SMALL:
+            self._buffer += read_exactly(fd, size, start, self._archive.label)
             if len(self._buffer) > _CHUNK:
                 self._flush()
             return
         self._flush()
-        _copy_range(self._archive, self._fd, start, stop)
+        _copy_range(self._archive.label, self._fd, fd, start, start + size)
 
     def _flush(self) -> None:
         self._join_range()
@@ -373,13 +398,13 @@ def _write_all(fd: int, data: bytes | bytearray) -> None:
 _WRITE_MAX: Final = 1 << 30
 
 
-def _copy_range(archive: Archive, fd: int, start: int, stop: int) -> None:
-    """Append the bytes [start, stop) of the input to `fd`: by the kernel where it can, else through memory."""
+def _copy_range(label: str, target: int, fd: int, start: int, stop: int) -> None:
+    """Append the bytes [start, stop) of `fd` to `target`: by the kernel where it can, else through memory."""
     ranges = hasattr(os, "copy_file_range")
     while start < stop:
         if ranges:
             try:
-                done = os.copy_file_range(archive.fd, fd, min(stop - start, _WRITE_MAX), offset_src=start)
+                done = os.copy_file_range(fd, target, min(stop - start, _WRITE_MAX), offset_src=start)
             except OSError as error:
                 if error.errno not in _NO_RANGES:
                     raise
@@ -387,6 +412,6 @@ def _copy_range(archive: Archive, fd: int, start: int, stop: int) -> None:
             start += done
             ranges = done > 0
         else:
-            data = read_exactly(archive.fd, min(_CHUNK, stop - start), start, archive.label)
-            _write_all(fd, data)
+            data = read_exactly(fd, min(_CHUNK, stop - start), start, label)
+            _write_all(target, data)
             start += len(data)
