@@ -115,7 +115,7 @@ def _diff_files(first: str, second: str) -> Difference:
     content = old.sha256 != new.sha256
     members: tuple[MemberChange, ...] = ()
     if content or old.mode != new.mode:
-        change = elf_change(*facts)
+        change = elf_change(facts[0], facts[1])
         members = (MemberChange("changed", old, new, content, None if change == ElfChange() else change),)
     return Difference("file", first, second, old.size, new.size, (), members, ArchiveChange())
 
@@ -156,6 +156,7 @@ class _Wheels:
         self.contents = contents
         self.jobs = jobs
         self.notes: list[str] = []
+        self.known: dict[str, str] = {}
         self.dist_infos = _dist_info(old), _dist_info(new)
 
     def difference(self) -> Difference:
@@ -174,15 +175,16 @@ class _Wheels:
         moved = self._moved(gone, fresh, looked)
         gone = [member for member in gone if member.name not in {pair[0].name for pair in moved}]
         fresh = [member for member in fresh if member.name not in {pair[1].name for pair in moved}]
+        self.known = self._bill(fresh)
         changes: dict[str, MemberChange] = {}
         for a, b in (*pairs, *moved):
             change = self._changed(a, b, looked)
             if change is not None:
                 changes[b.name] = change
-        by_name, by_member = self._originals(changes.values()), self._bill(fresh)
+        originals = self.known | self._originals(changes.values())
         for member in fresh:
             side = _side(member, looked[1])
-            original = by_name.get(basename(member.name), by_member.get(member.name)) if side.elf is not None else None
+            original = originals.get(basename(member.name)) if side.elf is not None else None
             changes[member.name] = MemberChange("added", None, side, True, graft_of=original)
         ordered = [changes[member.name] for member in new.members if member.name in changes]
         ordered += [MemberChange("removed", _side(member, looked[0]), None, True) for member in gone]
@@ -269,7 +271,7 @@ class _Wheels:
         elf = None
         text = None
         if content and old and new and old.facts and new.facts:
-            elf = elf_change(old.facts, new.facts)
+            elf = elf_change(old.facts, new.facts, self.known)
         elif content and self._is_text(a, b):
             text = self._text(a, b)
         return MemberChange(
@@ -332,12 +334,13 @@ class _Wheels:
         return {new: old for change in changes if change.elf for old, new in change.elf.renamed}
 
     def _bill(self, fresh: Sequence[Member]) -> dict[str, str]:
-        """Members ▶ sonames before the repair, as the bill of materials of the second wheel says."""
+        """New names of libraries ▶ sonames before the repair, as the bill of materials of the second wheel says."""
         if not any(member.name.startswith(f"{self.dist_infos[1]}/sboms/") for member in fresh):
             return {}
         from fastwheel.origins import origins
 
-        return {item.member: item.soname for item in origins(self.archives[1]) if item.member and item.soname}
+        told = origins(self.archives[1])
+        return {basename(item.member): item.soname for item in told if item.member and item.soname}
 
     # -- the archives --------------------------------------------------------------------------------------------------
 

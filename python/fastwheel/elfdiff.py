@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from fastwheel.difference import ElfChange, FieldChange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from fastwheel._elf.model import Facts
 
@@ -20,12 +20,20 @@ __all__ = ["elf_change", "same_libraries"]
 _HASHES: Final = re.compile(r"(?:-[0-9a-f]{8})+\Z")
 
 
-def elf_change(old: Facts, new: Facts) -> ElfChange:
-    """Return how the dynamic sections of two ELF files differ; `ElfChange()` if they do not."""
+def elf_change(old: Facts, new: Facts, known: Mapping[str, str] | None = None) -> ElfChange:
+    """Return how the dynamic sections of two ELF files differ; `ElfChange()` if they do not.
+
+    Args:
+        old: the first file.
+        new: the second.
+        known: new names of libraries ▶ their old ones, where names alone do not tell.
+    """
     gone = [name for name in dict.fromkeys(old.needed) if name not in new.needed]
     fresh = [name for name in dict.fromkeys(new.needed) if name not in old.needed]
-    renamed = same_libraries(gone, fresh)
-    names = dict(renamed)
+    told = {known[name]: name for name in fresh if known and known.get(name) in gone}
+    unknown = [name for name in fresh if name not in told.values()]
+    names = told | dict(same_libraries([name for name in gone if name not in told], unknown))
+    renamed = tuple((name, names[name]) for name in gone if name in names)
     versions = [
         {
             (names.get(need.file, need.file) if facts is old else need.file, version.name)

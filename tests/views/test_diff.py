@@ -356,3 +356,17 @@ def test_memory_is_not_the_wheels_size(tmp_path: Path) -> None:
     )
     ran = subprocess.run([sys.executable, "-c", program, *paths], capture_output=True, text=True, check=True)
     assert int(ran.stdout) < 100_000  # KiB
+
+
+def test_a_library_whose_file_has_another_name(toolbox: Toolbox) -> None:
+    """As libopenblas.so.0, which on Debian is libopenblasp-r0.3.21.so: the bill of materials tells."""
+    real = toolbox.library("libthing-r0.3.21.so", "thing", flags=["-Wl,-soname,libother.so.0"])
+    (toolbox.system / "libother.so.0").symlink_to(real.name)
+    wheel = toolbox.wheel({"pkg/a.so": toolbox.module("a", "thing", real)})
+    done = repair(wheel, toolbox)
+    assert done.path is not None
+    found = fastwheel.diff(wheel, done.path)
+    a = next(change.elf for change in found.members if change.name == "pkg/a.so")
+    assert a is not None
+    assert [old for old, _ in a.renamed] == ["libother.so.0"]
+    assert (a.removed, a.added) == ((), ())
