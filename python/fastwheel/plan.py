@@ -169,15 +169,16 @@ def sources_of(verdict: Verdict, policy: Policy) -> tuple[Reference, ...]:
         else:
             found.setdefault(reference.path, reference)
     if missing:
-        raise _not_found(missing)
+        raise _not_found(missing, verdict.notes)
     return tuple(found.values())
 
 
-def _not_found(missing: list[Reference]) -> FastwheelError:
+def _not_found(missing: list[Reference], notes: tuple[str, ...]) -> FastwheelError:
     first, *others = missing
     details = [f"looked in: {escape(', '.join(first.tried) or 'nowhere')}"]
     for other in others:
         details.append(f"also not found: {escape(other.soname)} (needed by {escape(other.needed_by)})")
+    details += [f"note: {note}" for note in notes]  # such as parts of the search path that were skipped
     return FastwheelError(
         f"{escape(first.soname)} not found (needed by {escape(first.needed_by)})",
         code="FW500",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fastwheel.errors import escape
 
@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 
 __all__ = ["error_block", "plan_text", "repair_text", "show_text", "size_text"]
 
+#: Names out of a wheel can have any length.
+_LONGEST: Final = 1500
+
 
 def error_block(error: FastwheelError) -> str:
     """Return the one block that a fault is shown as: what, where it was looked, what to do."""
     lines = [f"error: {error.message}", *(f"  {detail}" for detail in error.details)]
     if error.hint is not None:
         lines.append(f"hint: {error.hint}")
-    return "\n".join(lines)
+    return "\n".join(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…" for line in lines)
 
 
 def show_text(verdict: Verdict, *, verbose: bool = False) -> str:
