@@ -100,6 +100,7 @@ def survey(
     # zstd (PEP 784) is the standard library's to inflate, where it has it; the reader refused it elsewhere.
     odd = [member for member in files if member.method == ZSTD]
     plain = [member for member in files if member.method != ZSTD]
+    wheel.archive.prepare(plain, whole=digest)
     scanned = engine.scan(wheel.archive.fd, [wheel.archive.span(member) for member in plain], digest=digest, jobs=jobs)
     results = dict(zip((member.name for member in plain), scanned, strict=True))
     results.update({member.name: _scan_content(wheel.archive.read(member)) for member in odd})

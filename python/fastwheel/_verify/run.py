@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastwheel._verify.archive import archive_findings
@@ -67,7 +66,7 @@ def verify(
     ignored = known_codes(ignore)
     patterns = provided_patterns(provides, limits)
     file = None if policy_file is None else os.fspath(policy_file)
-    with Wheel.open(Path(path), limits) as wheel:
+    with Wheel.open(path, limits) as wheel:
         if plat is not None:
             check_same_kind(wheel, plat)
         tags = wheel.filename.platform_tags if plat is None else (plat,)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastwheel.cli.options import isa_option, limits_options, search_options, wheel_argument
+from fastwheel.cli.options import isa_option, limits_options, report_traffic, search_options, wheel_argument
 from fastwheel.cli.root import Session, Verb, note, verbose_option
 from fastwheel.errors import FastwheelError
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fastwheel.wheel.limits import Limits
+    from fastwheel.wheel.remote import Url
 
 __all__ = ["explain"]
 
@@ -22,7 +23,7 @@ __all__ = ["explain"]
 @click.command(
     cls=Verb, epilog="Example: fastwheel explain --plat manylinux_2_28_x86_64 dist/pkg-1.0-cp312-cp312-linux_x86_64.whl"
 )
-@wheel_argument(many=False)
+@wheel_argument(many=False, remote=True)
 @click.option(
     "--plat", metavar="TAG", help="The platform tag to reach; without it the next better one than repair would give."
 )
@@ -34,7 +35,7 @@ __all__ = ["explain"]
 @click.pass_context
 def explain(
     ctx: click.Context,
-    wheel_file: Path,
+    wheel_file: Path | Url,
     *,
     plat: str | None,
     as_json: bool,
@@ -71,6 +72,7 @@ def explain(
         raise
     for text in explanation.notes:
         note(text, "warning")
+    report_traffic(wheel_file)
     if as_json:
         click.echo(json.dumps(explanation.to_dict(), indent=4))
     else:

@@ -31,7 +31,11 @@ __all__ = [
 def _existing_file(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     """Refuse what is not there, in the words that scripts look for."""
     for path in value if isinstance(value, tuple) else (value,):
-        if isinstance(path, Path) and not path.exists():
+        try:
+            there = not isinstance(path, Path) or path.exists()
+        except (OSError, ValueError):
+            there = True  # opening it says what is wrong
+        if not there:
             raise click.UsageError(f"cannot access {escape(str(path))}. No such file", ctx)
     return value
 

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastwheel.cli.options import isa_option, limits_options, pure_option, search_options, wheel_argument
+from fastwheel.cli.options import (
+    isa_option,
+    limits_options,
+    pure_option,
+    report_traffic,
+    search_options,
+    wheel_argument,
+)
 from fastwheel.cli.root import Session, Verb, note, verbose_option
 from fastwheel.errors import FastwheelError
 
@@ -15,12 +22,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fastwheel.wheel.limits import Limits
+    from fastwheel.wheel.remote import Url
 
 __all__ = ["show"]
 
 
 @click.command(cls=Verb, epilog="Example: fastwheel show dist/pkg-1.0-cp312-cp312-linux_x86_64.whl")
-@wheel_argument(many=False)
+@wheel_argument(many=False, remote=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 @isa_option
 @pure_option
@@ -30,7 +38,7 @@ __all__ = ["show"]
 @click.pass_context
 def show(
     ctx: click.Context,
-    wheel_file: Path,
+    wheel_file: Path | Url,
     *,
     as_json: bool,
     disable_isa_ext_check: bool,
@@ -71,6 +79,7 @@ def show(
         raise
     for text in verdict.notes:
         note(text, "warning")
+    report_traffic(wheel_file)
     if as_json:
         click.echo(json.dumps(verdict.to_dict(), indent=4))
     else:

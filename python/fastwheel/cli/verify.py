@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastwheel.cli.options import limits_options, wheel_argument
+from fastwheel.cli.options import limits_options, report_traffic, wheel_argument
 from fastwheel.cli.root import Session, Verb, quiet_option, verbose_option
 from fastwheel.errors import FastwheelError
 
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     from fastwheel._verify.model import Verified
     from fastwheel.wheel.limits import Limits
+    from fastwheel.wheel.remote import Url
 
 __all__ = ["verify"]
 
 
 @click.command(cls=Verb, epilog="Example: fastwheel verify wheelhouse/*.whl")
-@wheel_argument(many=True)
+@wheel_argument(many=True, remote=True)
 @click.option("--plat", metavar="TAG", help="Verify for this platform instead of the wheel's own tags.")
 @click.option("--strict", is_flag=True, help="Fail on warnings, too.")
 @click.option("--ignore", metavar="CODE", multiple=True, help="Leave out a finding, such as FV503 (repeatable).")
@@ -46,7 +47,7 @@ __all__ = ["verify"]
 @click.pass_context
 def verify(
     ctx: click.Context,
-    wheel_file: tuple[Path, ...],
+    wheel_file: tuple[Path | Url, ...],
     *,
     plat: str | None,
     strict: bool,
@@ -89,6 +90,7 @@ def verify(
             results.append((path.name, error))
             status = max(status, error.exit_status)
             continue
+        report_traffic(path)
         results.append(verified)
         status = max(status, 0 if verified.proved else 1)
         if not as_json and not (session.quiet and verified.proved):

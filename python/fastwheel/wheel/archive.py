@@ -16,17 +16,21 @@ from fastwheel.errors import FastwheelError
 from fastwheel.wheel.directory import fail, read_exactly, read_table
 from fastwheel.wheel.limits import Limits
 from fastwheel.wheel.names import case_twins, file_and_folder, shown
+from fastwheel.wheel.remote import locate
 from fastwheel.wheel.zipformat import DEFLATED, STORED, Member
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from fastwheel.engine import Span
+    from fastwheel.wheel.remote import RemoteFile, Url
 
 __all__ = ["Archive", "Limits", "Member"]
 
 _CHUNK: Final = 1 << 20
+#: What of a member shows whether it is an ELF file, compressed bytes.
+_FIRST: Final = 512
 #: A wheel of many odd names is not to drown the rest of the output.
 _MOST_WARNINGS: Final = 10
 
@@ -45,13 +49,17 @@ class Archive:
         warnings: what is odd but accepted.
     """
 
-    def __init__(self, path: Path, label: str, fd: int, size: int, limits: Limits) -> None:
+    def __init__(
+        self, path: Path, label: str, fd: int, size: int, limits: Limits, remote: RemoteFile | None = None
+    ) -> None:
         self.path = path
         self.label = label
         self.fd = fd
         self.size = size
         self.limits = limits
-        table = read_table(fd, size, label, limits)
+        self._remote = remote
+        self._source = remote or fd
+        table = read_table(self._source, size, label, limits)
         self.members: tuple[Member, ...] = table.members
         self.names: Mapping[str, Member] = {member.name: member for member in table.members}
         clash = file_and_folder(self.names)
@@ -66,12 +74,14 @@ class Archive:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], limits: Limits | None = None) -> Archive:
-        """Open and check the archive at `path`: everything but the contents of members.
+        """Open and check the archive at `path`, or at an https address: everything but the contents of members.
 
         Raises:
             FastwheelError: FW700, FW701 the file cannot be opened; FW1xx it is not an acceptable zip archive.
         """
-        path = Path(path)
+        path = locate(path)
+        if not isinstance(path, Path):
+            return cls._open_remote(path, limits or Limits())
         label = shown(path.name)
         fd = open_regular(path)
         try:
@@ -80,6 +90,42 @@ class Archive:
             os.close(fd)
             raise
 
+    @classmethod
+    def _open_remote(cls, url: Url, limits: Limits) -> Archive:
+        from fastwheel.wheel.remote import RemoteFile
+
+        remote = RemoteFile(url)
+        try:
+            return cls(Path(url.name), shown(url.name), remote.fd, remote.size, limits, remote)
+        except BaseException:
+            remote.close()
+            raise
+
+    def prepare(self, members: Iterable[Member], *, whole: bool = False) -> None:
+        """Have at hand what `fastwheel.engine.scan` reads of `members` through `fd`: nothing to do for a local file.
+
+        Args:
+            members: that will be scanned.
+            whole: whether all of their content is wanted, and not only that of ELF files.
+
+        Raises:
+            FastwheelError: FW700 a remote file cannot be read.
+        """
+        if self._remote is None:
+            return
+        wanted = [member for member in members if whole or self._begins(member, b"\x7fELF")]
+        self._remote.fetch((member.data_offset, member.data_offset + member.compressed_size) for member in wanted)
+
+    def _begins(self, member: Member, magic: bytes) -> bool:
+        data = read_exactly(self._source, min(member.compressed_size, _FIRST), member.data_offset, self.label)
+        if member.method == STORED:
+            return data.startswith(magic)
+        decoder, faults = _decoder(member.method)
+        try:
+            return bool(decoder.decompress(data, len(magic)) == magic)
+        except faults:
+            return True  # the scan says what is wrong with it
+
     @staticmethod
     def probe(path: Path) -> None:
         """Raise FW700 or FW701 if there is no regular file at `path` that can be read."""
@@ -87,9 +133,11 @@ class Archive:
 
     def close(self) -> None:
         """Close the file; further calls do nothing."""
-        if self.fd >= 0:
+        if self._remote is not None:
+            self._remote.close()
+        elif self.fd >= 0:
             os.close(self.fd)
-            self.fd = -1
+        self.fd = -1
 
     def __enter__(self) -> Archive:
         return self
@@ -139,7 +187,7 @@ class Archive:
     def _stored(self, member: Member) -> Iterator[bytes]:
         at, stop = member.data_offset, member.data_offset + member.compressed_size
         while at < stop:
-            piece = read_exactly(self.fd, min(_CHUNK, stop - at), at, self.label)
+            piece = read_exactly(self._source, min(_CHUNK, stop - at), at, self.label)
             at += len(piece)
             yield piece
 

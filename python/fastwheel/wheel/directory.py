@@ -8,7 +8,7 @@ fill the file from its first byte to the central directory: no byte belongs to n
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol
 
 from fastwheel.errors import FastwheelError
 from fastwheel.wheel import zipformat as z
@@ -16,9 +16,11 @@ from fastwheel.wheel.limits import OPTIONS
 from fastwheel.wheel.names import LONGEST, LONGEST_PART, first_fault, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from fastwheel.wheel.limits import Limits
 
-__all__ = ["Table", "fail", "limit", "read_exactly", "read_table"]
+__all__ = ["Source", "Table", "fail", "limit", "read_exactly", "read_table"]
 
 #: Bits of the general purpose flags that mean encryption: of the data, strong, of the directory.
 _ENCRYPTED: Final = 0x0001 | 0x0040 | 0x2000
@@ -34,6 +36,8 @@ _DEFLATE_LIMIT: Final = 1032
 #: The newest "version needed" that readers know, times ten (APPNOTE 6.3).
 _NEWEST_VERSION: Final = 63
 _PAGE: Final = 4096
+#: What of each member of a remote archive is fetched at once, bytes: its local header, and the first of its data.
+_HEAD: Final = 1536
 #: So many contents that look like an end record and end with the file are no accident.
 _MOST_TRICKS: Final = 100
 
@@ -76,16 +80,27 @@ def limit(where: str, message: str, name: str) -> NoReturn:
     fail("FW113", where, message, f"if you trust this wheel, raise the limit '{name}' with {OPTIONS[name]}")
 
 
-def read_exactly(fd: int, length: int, offset: int, where: str) -> bytes:
+class Source(Protocol):
+    """A file that is read by offset, wherever it lies."""
+
+    def pread(self, length: int, offset: int) -> bytes:
+        """Return up to `length` bytes at `offset`; fewer at the end of the file."""
+        ...
+
+    def fetch(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Make sure that these [start, stop) ranges are at hand; reading them together may be cheaper."""
+
+
+def read_exactly(fd: int | Source, length: int, offset: int, where: str) -> bytes:
     """Return `length` bytes at `offset`.
 
     Raises:
         FastwheelError: FW700 the file cannot be read; FW101 it ends before.
     """
     try:
-        data = os.pread(fd, length, offset)
+        data = _pread(fd, length, offset)
         while len(data) < length:
-            more = os.pread(fd, length - len(data), offset + len(data))
+            more = _pread(fd, length - len(data), offset + len(data))
             if not more:
                 fail("FW101", where, f"the file ends before byte {offset + length}", "is the file complete?")
             data += more
@@ -94,7 +109,11 @@ def read_exactly(fd: int, length: int, offset: int, where: str) -> bytes:
     return data
 
 
-def read_table(fd: int, size: int, where: str, limits: Limits) -> Table:
+def _pread(fd: int | Source, length: int, offset: int) -> bytes:
+    return os.pread(fd, length, offset) if isinstance(fd, int) else fd.pread(length, offset)
+
+
+def read_table(fd: int | Source, size: int, where: str, limits: Limits) -> Table:
     """Read and check the members of the archive on `fd`, which is `size` bytes long.
 
     Raises:
@@ -109,10 +128,12 @@ def read_table(fd: int, size: int, where: str, limits: Limits) -> Table:
     data = read_exactly(fd, end.size, end.offset, where)
     table = _read_entries(data, end, where, warnings)
     _check_limits(table[0], size, where, limits)
+    if not isinstance(fd, int):
+        fd.fetch((entry.offset, entry.offset + _HEAD) for entry in table[0])
     return Table(tuple(_lay_out(fd, data, table, end, where)), tuple(warnings))
 
 
-def _read_end(fd: int, size: int, where: str) -> _End:
+def _read_end(fd: int | Source, size: int, where: str) -> _End:
     tail_length = min(size, z.END.size + z.MAX16)
     tail = read_exactly(fd, tail_length, size - tail_length, where)
     # An end record's comment ends with the file. Of several that do, the last is what readers see first; the others
@@ -156,7 +177,7 @@ def _read_end(fd: int, size: int, where: str) -> _End:
     return _End(offset, directory_size, count)
 
 
-def _ends_a_table(fd: int, tail: bytes, at: int, start: int, where: str) -> bool:
+def _ends_a_table(fd: int | Source, tail: bytes, at: int, start: int, where: str) -> bool:
     """Whether an end record at `at` in the tail, which begins at `start`, has a table of members before it."""
     _, _, _, _, count, directory_size, _, _ = z.END.unpack_from(tail, at)
     if directory_size == z.MAX32 or count == z.MAX16:
@@ -168,7 +189,7 @@ def _ends_a_table(fd: int, tail: bytes, at: int, start: int, where: str) -> bool
     return table >= 0 and read_exactly(fd, 4, table, where) == z.CENTRAL_SIGNATURE
 
 
-def _no_end(fd: int, size: int, tail: bytes, where: str) -> NoReturn:
+def _no_end(fd: int | Source, size: int, tail: bytes, where: str) -> NoReturn:
     """Say what is wrong with a file that does not end with an end record."""
     if size == 0:
         fail("FW100", where, "the file is empty")
@@ -184,7 +205,7 @@ def _no_end(fd: int, size: int, tail: bytes, where: str) -> NoReturn:
     fail("FW100", where, "not a zip archive", "a wheel is a zip archive named *.whl")
 
 
-def _read_end64(fd: int, record: int, where: str) -> _End | None:
+def _read_end64(fd: int | Source, record: int, where: str) -> _End | None:
     """Read the zip64 end record whose locator lies directly before the end record at `record`, if one does."""
     at = record - z.LOCATOR.size
     if at < 0:
@@ -378,7 +399,9 @@ def _check_name_limits(name: str, where: str, limits: Limits) -> None:
         limit(where, f"the name '{shown(name)}' is longer than the allowed {limits.name_length} bytes", "name_length")
 
 
-def _lay_out(fd: int, data: bytes, table: tuple[list[_Entry], list[int]], end: _End, where: str) -> list[z.Member]:
+def _lay_out(
+    fd: int | Source, data: bytes, table: tuple[list[_Entry], list[int]], end: _End, where: str
+) -> list[z.Member]:
     """Check the local headers in the order of the file, and that nothing lies between members."""
     entries, positions = table
     offsets = [entry.offset for entry in entries]
@@ -431,7 +454,7 @@ def _lay_out(fd: int, data: bytes, table: tuple[list[_Entry], list[int]], end: _
     return members
 
 
-def _check_local(fd: int, entry: _Entry, head: bytes, where: str) -> int:
+def _check_local(fd: int | Source, entry: _Entry, head: bytes, where: str) -> int:
     """Compare a local header with its central entry, field by field; return the length of its extra fields."""
 
     def differs(what: str) -> NoReturn:
@@ -465,7 +488,7 @@ def _check_local(fd: int, entry: _Entry, head: bytes, where: str) -> int:
     return int(extra_length)
 
 
-def _check_descriptor(fd: int, entry: _Entry, at: int, room: int, where: str) -> int:
+def _check_descriptor(fd: int | Source, entry: _Entry, at: int, room: int, where: str) -> int:
     """Check the data descriptor that fills the `room` bytes after the data at `at`; return its length.
 
     Its signature is optional and its sizes have 4 or 8 bytes: four lengths, so the room tells which it is.

@@ -21,6 +21,7 @@ from fastwheel.wheel.layout import InstallLayout
 from fastwheel.wheel.metadata import MARK, Metadata, WheelInfo
 from fastwheel.wheel.names import shown
 from fastwheel.wheel.record import Record, hash_text
+from fastwheel.wheel.remote import locate
 
 if TYPE_CHECKING:
     import os
@@ -91,16 +92,19 @@ class Wheel:
     def open(cls, path: str | os.PathLike[str], limits: Limits | None = None, *, filename: str | None = None) -> Wheel:
         """Open and check the wheel at `path`; `filename` is its name if the file does not bear it (yet).
 
+        An https address is a path, too: only the parts of the file that are looked at are fetched.
+
         Raises:
             FastwheelError: FW7xx the file cannot be read; FW1xx it is no acceptable archive; FW2xx no acceptable wheel.
         """
-        path = Path(path)
+        place = locate(path)
         try:
-            name = WheelFileName.parse(filename if filename is not None else path.name)
+            name = WheelFileName.parse(filename if filename is not None else place.name)
         except FastwheelError:
-            Archive.probe(path)  # a missing file is not best described by its bad name
+            if isinstance(place, Path):
+                Archive.probe(place)  # a missing file is not best described by its bad name
             raise
-        archive = Archive.open(path, limits)
+        archive = Archive.open(place, limits)
         try:
             return cls(archive, name)
         except BaseException as error:
