@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from fastwheel._verify.grafts import is_graft
 from fastwheel._verify.model import Finding, Proof, finding
 from fastwheel._verify.python import python_names
 from fastwheel._verify.tags import forbidden, too_recent
@@ -87,9 +88,11 @@ def load_all(wheel: Wheel, targets: Sequence[Target], provides: Sequence[str], j
         interpreters.update(dict.fromkeys(simulation.interpreters))
         baselines[policy.name] = None
         found += _findings(wheel, target, simulation)
-        loaded |= {outcome.root for outcome in simulation.outcomes if outcome.loads}
-        failed |= {outcome.root for outcome in simulation.outcomes if not outcome.loads}
         symbols.update({unit.path: len(unit.facts.undefined) for unit in target.found.units})
+        good = [outcome for outcome in simulation.outcomes if outcome.loads]
+        loaded |= {key for outcome in good for key in (outcome.root, *outcome.group) if key in symbols}
+        # A library that does not load by itself is fine if a module brings what it needs.
+        failed |= {o.root for o in simulation.outcomes if not o.loads and o.kind is not RootKind.LIBRARY}
     proof = Proof(
         files=sum(1 for member in wheel.archive.members if not member.is_dir),
         objects=len({unit.member for target in targets for unit in target.found.units}),
@@ -109,6 +112,7 @@ def _interpreters(wheel: Wheel) -> tuple[str, ...]:
 
 def _findings(wheel: Wheel, target: Target, simulation: Simulation) -> Iterator[Finding]:
     members = {unit.path: unit.member for unit in target.found.units}
+    grafts = frozenset(unit.path for unit in target.found.units if is_graft(unit))
     groups: dict[tuple[object, ...], list[Found]] = defaultdict(list)
     absent = {(item.file, item.version) for item in simulation.findings if item.kind is Kind.VERSION_MISSING}
     for item in simulation.findings:
@@ -118,7 +122,7 @@ def _findings(wheel: Wheel, target: Target, simulation: Simulation) -> Iterator[
     for group in groups.values():
         first = group[0]
         code = "FV606" if _is_python(first) else _CODES[first.kind]
-        level, remarks = _weigh(first, simulation)
+        level, remarks = _weigh(first, simulation, grafts)
         roots = [root for root in simulation.roots_of(first) if root != first.file]
         if roots:
             more = f" and {len(roots) - 3} more" if len(roots) > 3 else ""
@@ -165,10 +169,11 @@ def _said(wheel: Wheel, target: Target, item: Found) -> bool:
     return _is_python(item) and "abi3" in wheel.filename.abi_tags
 
 
-def _weigh(item: Found, simulation: Simulation) -> tuple[Level, list[str]]:
+def _weigh(item: Found, simulation: Simulation, grafts: frozenset[str]) -> tuple[Level, list[str]]:
     """How bad a finding is, and why if it is less bad than it looks.
 
     A library that is loaded alone, as ctypes does, may lack what the module that really loads it has loaded before.
+    Nobody loads grafts so: whoever needs them brings his DT_RPATH, which theirs add to.
     """
     level: Level = item.level.value
     if level != "error":
@@ -177,7 +182,9 @@ def _weigh(item: Found, simulation: Simulation) -> tuple[Level, list[str]]:
     alone = all(o.kind is RootKind.LIBRARY for o in with_it)
     others = [o.root for o in simulation.outcomes if o not in with_it and item.file in o.group and o.loads]
     if alone and others and item.kind in (Kind.SYMBOL_UNDEFINED, Kind.LIBRARY_MISSING):
-        return "warning", [f"by itself, as ctypes loads it; {escape(others[0])} brings what it needs"]
+        only_grafts = all(outcome.root in grafts for outcome in with_it)
+        remark = f"only by itself, as ctypes loads it; {escape(others[0])} brings what it needs"
+        return "note" if only_grafts else "warning", [remark]
     return level, []
 
 

@@ -162,7 +162,7 @@ class Proof:
     Attributes:
         files: files of the wheel, each compared with RECORD.
         objects: ELF files of the wheel.
-        loaded: those that were loaded in the simulation, each alone and as each interpreter would.
+        loaded: those that load in the simulation, by themselves or with what needs them, in each interpreter.
         symbols: symbols that these loads bound.
         interpreters: the Pythons of the tags, such as "cpython-3.12"; empty where no file is an extension module.
         baselines: the systems that the loads were simulated on, such as "manylinux_2_17_x86_64".
