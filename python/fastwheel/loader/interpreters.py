@@ -28,16 +28,14 @@ _FILE: Final = re.compile(
 
 
 @cache
-def _exports() -> dict[str, frozenset[str]]:
-    """Interpreter ▶ names, from lines `INTERPRETERS: NAMES` in which interpreters are joined by commas."""
-    found: dict[str, list[str]] = {}
+def _lines() -> tuple[tuple[frozenset[str], str], ...]:
+    """The lines `INTERPRETERS: NAMES`, in which interpreters are joined by commas."""
+    found = []
     for line in read_text("python.txt").split("\n"):
-        if line.startswith("#"):
-            continue
         interpreters, colon, names = line.partition(": ")
-        for one in interpreters.split(",") if colon else ():
-            found.setdefault(one, []).extend(names.split(" "))
-    return {name: frozenset(names) for name, names in sorted(found.items(), key=lambda item: _order(item[0]))}
+        if colon and not line.startswith("#"):
+            found.append((frozenset(interpreters.split(",")), names))
+    return tuple(found)
 
 
 def _order(name: str) -> tuple[str, int, str]:
@@ -45,15 +43,17 @@ def _order(name: str) -> tuple[str, int, str]:
     return (match["kind"], int(match["minor"] or 0), match["rest"]) if match else (name, 0, "")
 
 
+@cache
 def known_interpreters() -> tuple[str, ...]:
     """Return the interpreters whose exports are known, such as "cp38", "cp313t" and "pp310", oldest first."""
-    return tuple(_exports())
+    return tuple(sorted(frozenset[str]().union(*(names for names, _ in _lines())), key=_order))
 
 
+@cache
 def exports(name: str) -> Symbols | None:
     """Return what an interpreter exports, or None if that is not known."""
-    names = _exports().get(name)
-    return None if names is None else Symbols(names, {})
+    names = [one for interpreters, text in _lines() if name in interpreters for one in text.split(" ")]
+    return Symbols(frozenset(names), {}) if names else None
 
 
 @cache
