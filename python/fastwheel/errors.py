@@ -92,8 +92,10 @@ CODES: Final[dict[str, CodeInfo]] = {
     "FW703": CodeInfo("no-space"),
     "FW704": CodeInfo("output-name-taken"),
     "FW705": CodeInfo("interrupted"),
+    "FW706": CodeInfo("out-of-resources"),
     # 8xx: the request makes no sense
     "FW800": CodeInfo("usage", 2),
+    "FW801": CodeInfo("bad-settings", 2),
     # 9xx: fastwheel is wrong
     "FW900": CodeInfo("internal-error", 70),
 }

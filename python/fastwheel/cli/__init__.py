@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING
 
-from fastwheel.errors import FastwheelError
+from fastwheel.errors import FastwheelError, escape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,9 @@ def main(args: Sequence[str] | None = None) -> None:
     Exit status: 0 done; 1 this wheel can't be handled; 2 usage, or "cannot repair to that platform"; 70 a fault of
     fastwheel itself; 130 interrupted (`docs/errors.md`).
     """
+    from fastwheel.cli.streams import settle
+
+    settle()
     arguments = list(sys.argv[1:] if args is None else args)
     status = _run(arguments)
     try:
@@ -54,7 +58,11 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         _drop_stdout()
         return 1
+    except (OSError, MemoryError) as error:
+        return _report(_of_the_machine(error), arguments, error)
     except Exception as error:
+        if "can't start new thread" in str(error):
+            return _report(_of_the_machine(error), arguments, error)
         fault = FastwheelError(
             f"fastwheel has a fault: {type(error).__name__}: {error}",
             code="FW900",
@@ -73,8 +81,28 @@ def _report(error: FastwheelError, arguments: list[str], cause: BaseException | 
         import traceback
 
         block += "\n" + "".join(traceback.format_exception(cause or error)).rstrip()
-    sys.stderr.write(block.encode("utf-8", "backslashreplace").decode() + "\n")
+    text = block.encode("utf-8", "backslashreplace").decode()
+    from fastwheel.cli.terminal import annotation, asked_color, paint
+
+    colored = asked_color(arguments, os.environ)
+    sys.stderr.write((paint(text) if (sys.stderr.isatty() if colored is None else colored) else text) + "\n")
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        sys.stderr.write(annotation("error", f"fastwheel {error.code}", text.removeprefix("error: ")) + "\n")
     return error.exit_status
+
+
+def _of_the_machine(error: Exception) -> FastwheelError:
+    """The error for what the machine refused at a moment when nobody expected it."""
+    number = error.errno if isinstance(error, OSError) else None
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or "not enough memory"
+    name = error.filename if isinstance(error, OSError) else None
+    where = f" ({escape(str(name))})" if name is not None else ""
+    code, hint = "FW700", None
+    if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        code, hint = "FW703", "free some space where the output goes"
+    elif number is None or number in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN):
+        code, hint = "FW706", "let this process have more memory, threads or open files (ulimit)"
+    return FastwheelError(f"the system does not let fastwheel go on: {escape(reason)}{where}", code=code, hint=hint)
 
 
 def _verbosity(arguments: list[str]) -> int:
