@@ -97,6 +97,12 @@ def other_processor_first(site: Site) -> None:
     site.make("a.so", NEEDS_F, site.stub("libf.so.1", HAS_F), RUNPATH + "$ORIGIN/bad:$ORIGIN/good")
 
 
+def two_of_one_soname(site: Site) -> None:
+    site.make("old/libf.so.1", "int e;")
+    site.make("new/libf.so.1", HAS_F)
+    site.make("a.so", NEEDS_F, site.stub("libf.so.1", HAS_F), RUNPATH + "$ORIGIN/new")
+
+
 def path_with_origin(site: Site) -> None:
     site.make("libs/libf.so.1", HAS_F)
     path = site.make("x/a.so", NEEDS_F, site.stub("libf.so.1", HAS_F))
@@ -118,21 +124,9 @@ def of_the_system(site: Site) -> None:
 
 
 def needs_in_a_circle(site: Site) -> None:
-    stub = site.stub("liba.so", "int a;")
-    site.make("libb.so", "extern int a; int *b(void) { return &a; }", stub, RUNPATH + "$ORIGIN")
-    site.make(
-        "liba.so",
-        "int *b(void); int a = 1; int *c(void) { return b(); }",
-        site.stub("libb.so", "int b;"),
-        RUNPATH + "$ORIGIN",
-    )
-    (site.folder / "liba.so").rename(site.folder / "a.so")
-    site.make(
-        "liba.so",
-        "int *b(void); int a = 1; int *c(void) { return b(); }",
-        site.stub("libb.so", "int b;"),
-        RUNPATH + "$ORIGIN",
-    )
+    site.make("libb.so", "extern int a; int *b(void) { return &a; }", site.stub("a.so", "int a;"), RUNPATH + "$ORIGIN")
+    code = "int *b(void); int a = 1; int *c(void) { return b(); }"
+    site.make("a.so", code, site.stub("libb.so", "int b;"), RUNPATH + "$ORIGIN")
 
 
 # -- versions ----------------------------------------------------------------------------------------------------------
@@ -350,6 +344,7 @@ LOADS: dict[Make, Kind | None] = dict.fromkeys(
     )
 )
 LOADS |= {
+    two_of_one_soname: Kind.SONAME_CLASH,
     library_without_versions: Kind.UNVERSIONED_LIBRARY,
     executable_stack: Kind.EXECUTABLE_STACK,
     text_relocations: Kind.TEXT_RELOCATIONS,

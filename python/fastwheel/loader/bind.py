@@ -15,8 +15,9 @@ from fastwheel.loader.model import Finding, Kind, Level
 from fastwheel.policy.arch import Libc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from fastwheel._elf.model import VersionNeed
     from fastwheel.loader.load import Group
     from fastwheel.loader.model import LoadedObject
 
@@ -42,35 +43,35 @@ class Loose:
 
 
 class Binder:
-    """Checks groups; what an object finds among its own needs is worked out once."""
+    """Checks groups; what an object finds among its direct needs is worked out once."""
 
     def __init__(self, libc: Libc, process: Sequence[LoadedObject]) -> None:
         self._libc = libc
         self._process = tuple(process)
-        self._leftovers: dict[tuple[str, tuple[str, ...]], tuple[tuple[str | None, frozenset[str]], ...]] = {}
+        self._leftovers: dict[tuple[bool, str, tuple[str, ...]], tuple[tuple[str | None, frozenset[str]], ...]] = {}
+        self._versions: dict[tuple[str, tuple[str, ...]], tuple[Finding, ...]] = {}
 
     def versions(self, group: Group) -> tuple[Finding, ...]:
-        """Return what the check of version needs says, of every object of the group that was read."""
+        """Return what the check of version needs says, of every object of the wheel in the group."""
         if self._libc is not Libc.GLIBC:
             return ()
-        missing = {needed for edges in group.edges.values() for needed, target in edges if target is None}
-        found: list[Finding] = []
+        found: dict[Finding, None] = {}
         for item in group.objects:
-            for need in item.facts.version_needs if item.facts is not None and item.origin != "system" else ():
-                provider = group.names.get(need.file)
-                if provider is None:
-                    if need.file not in missing and item.origin == "wheel":
-                        found.append(_no_file(item, need.file))
-                    continue
-                if provider.symbols is None or item.origin != "wheel":
-                    continue
-                if provider.defined_versions is None:
-                    found.append(_no_versions(item, need.file, provider))
-                    continue
-                for version in need.versions:
-                    if version.name not in provider.defined_versions:
-                        found.append(_no_version(item, need.file, provider, version.name, weak=version.weak))
-        return tuple(dict.fromkeys(found))
+            if item.origin != "wheel" or item.facts is None or not item.facts.version_needs:
+                continue
+            providers = tuple(group.names.get(need.file) for need in item.facts.version_needs)
+            key = (item.key, tuple("" if one is None else one.key for one in providers))
+            if key not in self._versions:
+                missing = {needed for needed, target in group.edges[item.key] if target is None}
+                needs = zip(item.facts.version_needs, providers, strict=True)
+                self._versions[key] = tuple(
+                    finding
+                    for need, provider in needs
+                    if provider is not None or need.file not in missing
+                    for finding in _of_need(item, need, provider)
+                )
+            found.update(dict.fromkeys(self._versions[key]))
+        return tuple(found)
 
     def loose(self, group: Group, versions: Iterable[Finding] = (), *, process: bool = True) -> tuple[Loose, ...]:
         """Return the strong references that nothing of the group, nor of the process if given, defines.
@@ -78,54 +79,50 @@ class Binder:
         Those in a version that `versions` already finds missing are left out.
         """
         everything = (*(self._process if process else ()), *group.objects)
-        told = {(finding.file, finding.version, finding.needed) for finding in versions}
         if any(item.symbols is None for item in everything):
             return ()
+        told = {(finding.file, finding.version, finding.needed) for finding in versions}
         by_key = {item.key: item for item in everything}
         found = []
         for item in group.objects:
             if item.origin != "wheel" or not item.references:
                 continue
-            own = self._closure(item, group.edges, by_key)
-            for version, names in self._leftover(item, own, by_key, process=process):
+            needs = tuple(target for _, target in group.edges[item.key] if target is not None)
+            for version, names in self._leftover(item, needs, by_key, process=process):
                 file = item.version_files.get(version or "")
                 left = _left(names, version, group.objects)
                 if left and not {(item.key, version, file), (item.key, None, file)} & told:
                     found.append(Loose(item, version, left))
         return tuple(found)
 
-    @staticmethod
-    def opaque(group: Group) -> tuple[LoadedObject, ...]:
-        """Return the objects of the group whose definitions nobody knows."""
-        return tuple(item for item in group.objects if item.symbols is None)
-
-    @staticmethod
-    def _closure(
-        item: LoadedObject, edges: Mapping[str, tuple[tuple[str, str | None], ...]], known: Mapping[str, LoadedObject]
-    ) -> tuple[str, ...]:
-        order = {item.key: None}
-        queue = [item.key]
-        for key in queue:  # grows while it is walked
-            for _, target in edges.get(key, ()):
-                if target is not None and target not in order and target in known:
-                    order[target] = None
-                    queue.append(target)
-        return tuple(order)
-
     def _leftover(
-        self, item: LoadedObject, own: tuple[str, ...], known: Mapping[str, LoadedObject], *, process: bool
+        self, item: LoadedObject, needs: tuple[str, ...], known: Mapping[str, LoadedObject], *, process: bool
     ) -> tuple[tuple[str | None, frozenset[str]], ...]:
         """What neither the process nor the object's own needs define; the same in every group that has them."""
-        key = (item.key if process else f"{item.key}\0alone", own)
+        key = (process, item.key, needs)
         left = self._leftovers.get(key)
         if left is None:
-            providers = [known[one] for one in own if one != item.key]
-            # Most is the C library's; the object itself, whose definitions are the longest list, comes last.
+            providers = [known[one] for one in needs if one in known]
+            # Most is the C library's; the object itself, whose definitions are often the longest list, comes last.
             providers.sort(key=lambda provider: provider.origin != "system")
             order = [*(self._process if process else ()), *providers, item]
             rest = ((version, _left(names, version, order)) for version, names in item.references.items())
             left = self._leftovers[key] = tuple((version, names) for version, names in rest if names)
         return left
+
+
+def _of_need(item: LoadedObject, need: VersionNeed, provider: LoadedObject | None) -> Iterator[Finding]:
+    """Check the versions that one object needs of one library."""
+    if provider is None:
+        yield _no_file(item, need.file)
+    elif provider.symbols is None:
+        return
+    elif provider.defined_versions is None:
+        yield _no_versions(item, need.file, provider)
+    else:
+        for version in need.versions:
+            if version.name not in provider.defined_versions:
+                yield _no_version(item, need.file, provider, version.name, weak=version.weak)
 
 
 def _left(names: frozenset[str], version: str | None, providers: Iterable[LoadedObject]) -> frozenset[str]:

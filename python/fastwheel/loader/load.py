@@ -30,7 +30,7 @@ _DF_1_NODEFLIB: Final = 0x800
 _ET_DYN: Final = 3
 _ET_EXEC: Final = 2
 #: Steps of one simulation: a wheel that needs more was made to keep tools busy.
-_BUDGET: Final = 20_000_000
+_BUDGET: Final = 4_000_000
 #: The libraries that musl's loader takes for itself, whatever comes behind the dot.
 _MUSL_OWN: Final = ("libc.", "libpthread.", "librt.", "libm.", "libdl.", "libutil.", "libxnet.", "ld-musl-")
 

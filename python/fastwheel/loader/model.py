@@ -73,7 +73,7 @@ class Kind(str, Enum):
     TEXT_RELOCATIONS = "text-relocations"
     #: Segments aligned for smaller pages than kernels of this processor use.
     PAGE_SIZE = "page-size"
-    #: Two files of one soname: which one is loaded first decides for the whole process.
+    #: Several files of the wheel have the soname `needed`: the one loaded first serves the whole process.
     SONAME_CLASH = "soname-clash"
     #: An entry of a search path means something else on each distribution (`$LIB`, `$PLATFORM`) or the working folder.
     VAGUE_SEARCH_PATH = "vague-search-path"

@@ -23,6 +23,8 @@ _DF_BIND_NOW: Final = 8
 _DF_1_NOW: Final = 1
 #: Findings of one kind that one object may have; the last of them counts the others.
 _MOST: Final = 200
+#: Findings of one outcome.
+_MOST_OF_ALL: Final = 1000
 _LEVELS: Final = list(Level)
 
 
@@ -64,6 +66,7 @@ def run(
     Raises:
         FastwheelError: FW113, the files need each other in more ways than can be followed.
     """
+    clashes = _clashes(tree)
     loader = Loader(tree, system)
     binder = Binder(system.libc, system.process)
     checked: dict[str, tuple[Finding, ...]] = {}
@@ -79,6 +82,7 @@ def run(
                 checked[item.key] = (
                     *check(item, system.libc, system.arch, relr=relr),
                     *_vague(loader, item),
+                    *clashes.get(item.key, ()),
                 )
             findings += checked[item.key]
         findings += group.findings
@@ -111,6 +115,22 @@ def _vague(loader: Loader, item: LoadedObject) -> Iterator[Finding]:
     for place in loader.vague_places(item):
         message = f"{place.label}: {place.vague}"
         yield Finding(Kind.VAGUE_SEARCH_PATH, Level.WARNING, item.key, message)
+
+
+def _clashes(tree: Tree) -> dict[str, tuple[Finding, ...]]:
+    """The files of the wheel that share a soname which something needs: the first one loaded serves all."""
+    wanted = {name for item in tree.objects.values() for name in item.needed}
+    by_soname: dict[str, list[str]] = {}
+    for key, item in tree.objects.items():
+        if item.soname in wanted and item.soname is not None and item.origin == "wheel":
+            by_soname.setdefault(item.soname, []).append(key)
+    found: dict[str, tuple[Finding, ...]] = {}
+    for soname, keys in by_soname.items():
+        others = ", ".join(escape(key) for key in keys[:4])
+        message = f"{len(keys)} files have the soname {escape(soname)} ({others}): the one loaded first serves all"
+        for key in keys if len(keys) > 1 else ():
+            found[key] = (Finding(Kind.SONAME_CLASH, Level.WARNING, key, message, needed=soname),)
+    return found
 
 
 def _assumed(group: Group) -> Iterator[Finding]:
@@ -156,10 +176,15 @@ def _outcomes(
                 one += _undefined(root, reference, names - common, interpreter=name)
             by_answer.setdefault(tuple(one), []).append(name)
     else:
-        by_answer[tuple(f for reference in loose for f in _undefined(root, reference, reference.names))] = []
+        # Of a Python that is not known at all, such as Python 2, only the prefix of its names is.
+        rest = [one.names if root.kind is RootKind.PROGRAM else _without(one, None, known=False) for one in loose]
+        by_answer[tuple(f for one, names in zip(loose, rest, strict=True) for f in _undefined(root, one, names))] = []
     for answer, interpreters in by_answer.items():
         full = (*findings, *answer, *limited)
         unique = tuple(sorted(dict.fromkeys(full), key=lambda finding: _LEVELS.index(finding.level)))
+        if len(unique) > _MOST_OF_ALL:
+            message = f"{escape(root.item.key)}: and {len(unique) - _MOST_OF_ALL} more findings"
+            unique = (*unique[:_MOST_OF_ALL], Finding(Kind.UNKNOWN, Level.NOTE, root.item.key, message))
         loads = not any(finding.level is Level.ERROR for finding in unique)
         yield Outcome(root.item.key, root.kind, tuple(interpreters), loads, unique, keys)
 

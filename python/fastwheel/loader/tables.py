@@ -56,7 +56,10 @@ def read_text(name: str) -> str:
 
 @cache
 def table(soname: str, arch: Arch) -> Table | None:
-    """Return what a library of glibc systems defines, or None if that is not known."""
+    """Return what a library of glibc systems defines, or None if that is not known.
+
+    It is nothing for a library that was empty when glibc came to the processor, such as loongarch64's libpthread.
+    """
     name = next((file for starts, file in _FILES if soname.startswith(starts)), "")
     return _file(name, arch).get(soname) if name else None
 
@@ -89,11 +92,8 @@ def _sections(text: str, arch: Arch) -> Iterator[tuple[str, Table]]:
                     plain += names.split(" ")
                 else:
                     versions.setdefault(version, []).extend(names.split(" "))
-        if versions or plain:
-            yield (
-                soname,
-                Table({v: frozenset(n) for v, n in versions.items()}, frozenset(plain), tuple(needed.split())),
-            )
+        groups = {version: frozenset(found) for version, found in versions.items()}
+        yield soname, Table(groups, frozenset(plain), tuple(needed.split()))
 
 
 @cache
