@@ -71,6 +71,8 @@ const DEFLATED: u16 = 8;
 const CHUNK: usize = 64 * 1024;
 /// Bytes read to learn the first few of a member: a block header and its code tables are seldom longer.
 const FIRST_READ: usize = 512;
+/// The size of a buffer that is worth to be kept.
+const MOST_KEPT: usize = 8 * 1024 * 1024;
 /// A deflate stream produces at most 258 bytes for two bits.
 const MOST_PER_BYTE: u64 = 1032;
 /// The gzip frame (RFC 1952) without optional fields.
@@ -129,13 +131,22 @@ impl Inflater {
         Ok(content)
     }
 
-    /// The same, in a buffer that the next call uses again: not for members that are larger than memory may be kept.
+    /// The same, in a buffer that the next call uses again. [`Inflater::release`] gives it back if it is large.
     pub fn view(&mut self, file: &File, span: &Span) -> Result<&[u8], Stop> {
         let mut content = std::mem::take(&mut self.content);
         self.whole_into(file, span, &mut content)?;
         self.content = content;
         let size = usize::try_from(span.size).unwrap_or(usize::MAX);
         Ok(self.content.get(..size).unwrap_or_default())
+    }
+
+    /// Keeps no large buffers from one member to the next: others may need the memory meanwhile.
+    pub fn release(&mut self) {
+        for buffer in [&mut self.framed, &mut self.content] {
+            if buffer.capacity() > MOST_KEPT {
+                *buffer = Vec::new();
+            }
+        }
     }
 
     /// Fills the begin of `content`, which is made larger if need be.

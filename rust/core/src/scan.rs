@@ -24,9 +24,11 @@ pub struct Scanned {
     pub sha256: Option<[u8; 32]>,
 }
 
-/// Larger members are never whole in memory. Inflating them piece by piece takes half as long again, most of which is won
-/// back where the end need not be inflated.
-const STREAM_FROM: u64 = 16 * 1024 * 1024;
+/// Members that take more than this in memory, compressed and not, come by piece by piece. Above it no two would be worked
+/// on at a time anyway; below it libdeflate does it in two thirds of the time.
+const MOST_WHOLE: u64 = 32 * 1024 * 1024;
+/// What a member that comes by piece by piece may keep, by guess.
+const STREAMED: u64 = 16 * 1024 * 1024;
 /// A file made so that each of its tables leads back to an earlier place is inflated so often before all of it is kept.
 const MOST_PASSES: u32 = 4;
 
@@ -34,10 +36,12 @@ const MOST_PASSES: u32 = 4;
 pub fn scan(file: &File, spans: &[Span], digest: bool, jobs: usize) -> Result<Vec<Scanned>, Fault> {
     let load = |span: &Span| {
         let work = span.size.saturating_add(span.compressed_size);
-        pool::Load { work, memory: if span.size > STREAM_FROM { STREAM_FROM } else { work } }
+        pool::Load { work, memory: if work > MOST_WHOLE { STREAMED } else { work } }
     };
     pool::map_sized(spans, jobs, load, Inflater::default, |inflater, span| {
-        match member(inflater, file, span, digest) {
+        let scanned = member(inflater, file, span, digest);
+        inflater.release();
+        match scanned {
             Ok(scanned) => Ok(scanned),
             Err(Stop::Damage(damage)) => Ok(Scanned { damage: Some(damage), ..Scanned::default() }),
             Err(Stop::Fault(fault)) => Err(fault),
@@ -50,7 +54,7 @@ fn member(inflater: &mut Inflater, file: &File, span: &Span, digest: bool) -> Re
     if !elf && !digest {
         return Ok(Scanned::default());
     }
-    if span.size > STREAM_FROM {
+    if span.size.saturating_add(span.compressed_size) > MOST_WHOLE {
         return large(inflater, file, span, elf, digest);
     }
     let content = inflater.view(file, span)?;
