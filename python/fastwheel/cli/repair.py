@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from fastwheel.cli.options import isa_option, limits_options, pure_option, search_options, size, wheel_argument
-from fastwheel.cli.root import Session, Verb, note, quiet_option, verbose_option
+from fastwheel.cli.root import Session, Verb, note, quiet_option, verbose_option, working_on
 from fastwheel.errors import FastwheelError, escape
 
 if TYPE_CHECKING:
@@ -91,6 +92,13 @@ __all__ = ["repair"]
     envvar=["FASTWHEEL_PATCHER", "AUDITWHEEL_PATCHER"],
     help="Accepted for auditwheel's sake; fastwheel always uses its own editor.",
 )
+@click.option(
+    "--verify",
+    type=click.Choice(["basic", "full"]),
+    default="basic",
+    show_default=True,
+    help="How to prove the output before it appears: full does what `fastwheel verify` does.",
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 @isa_option
@@ -118,6 +126,7 @@ def repair(
     keep_rpath: bool,
     strip: bool,
     patcher: str | None,
+    verify: Literal["basic", "full"],
     dry_run: bool,
     as_json: bool,
     disable_isa_ext_check: bool,
@@ -160,9 +169,12 @@ def repair(
         jobs=jobs,
         cache_dir=None if no_cache else cache_dir,
         cache_size=cache_size,
+        verify=verify,
     )
     entries: list[dict[str, object]] = []
-    for path in wheel_file:
+    for number, path in enumerate(wheel_file, 1):
+        working_on(ctx, path, number, len(wheel_file))
+        start = time.monotonic()
         try:
             repaired = next(done)
         except FastwheelError as error:
@@ -178,7 +190,7 @@ def repair(
         if dry_run:
             click.echo(plan_text(repaired.plan) if repaired.plan else "nothing to do")
         elif not ctx.ensure_object(Session).quiet:
-            click.echo(repair_text(repaired), err=True)
+            click.echo(repair_text(repaired, time.monotonic() - start), err=True)
     done.close()
     if as_json:
         click.echo(json.dumps({"version": 1, "wheels": entries}, indent=4))

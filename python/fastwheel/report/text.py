@@ -112,10 +112,15 @@ def plan_text(plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def repair_text(repaired: Repaired) -> str:
-    """Return the summary of one repair."""
+def repair_text(repaired: Repaired, seconds: float) -> str:
+    """Return the summary of one repair, which took `seconds`; scripts look for the last line."""
     grafts = repaired.plan.grafts if repaired.plan is not None else ()
     lines = [f"graft {escape(graft.source)} as {escape(graft.member)}" for graft in grafts]
+    if repaired.path is not None:
+        platforms = repaired.path.name.removesuffix(".whl").rpartition("-")[2].replace(".", ", ")
+        count = f"{len(grafts)} graft{'' if len(grafts) == 1 else 's'}"
+        sizes = f"{size_text(repaired.size_before)} → {size_text(repaired.size_after)}"
+        lines.append(f"{count}, {sizes}, {escape(platforms)}, {seconds:.2f} s")
     lines.append(f"Fixed-up wheel written to {escape(str(repaired.path))}")
     return "\n".join(lines)
 
