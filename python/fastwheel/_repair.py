@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, Final, Literal, TypedDict
 
-from fastwheel.errors import FastwheelError
+from fastwheel.errors import FastwheelError, escape
 from fastwheel.job import Job
 from fastwheel.plan import PlanOptions
 from fastwheel.repaired import Repaired
@@ -61,6 +61,7 @@ class RepairOptions(TypedDict, total=False):
     jobs: int
     cache_dir: str | os.PathLike[str] | None
     cache_size: int
+    verify: Literal["basic", "full"]
 
 
 def repair(
@@ -89,6 +90,7 @@ def repair(
     jobs: int = 0,
     cache_dir: str | os.PathLike[str] | None = None,
     cache_size: int = CACHE_SIZE,
+    verify: Literal["basic", "full"] = "basic",
 ) -> Repaired:
     """Repair the wheel at `path` into the folder `out_dir`, which is made if need be.
 
@@ -120,6 +122,8 @@ def repair(
         jobs: threads; 0 is one per processor. The output is the same whatever their number.
         cache_dir: a folder that keeps finished grafts for later calls (docs/repair.md); None keeps none.
         cache_size: how large that folder may get, bytes.
+        verify: how the output is proved before it appears: "basic", or "full" for all that `fastwheel.verify` knows;
+            an error that the input does not have is FW613 then.
 
     Raises:
         FastwheelError: the wheel cannot be repaired; `code` says why (`docs/errors.md`).
@@ -148,6 +152,7 @@ def repair(
         jobs=jobs,
         cache_dir=cache_dir,
         cache_size=cache_size,
+        verify=verify,
     )
     with call.workshop() as workshop:
         return call.run(path, workshop)
@@ -244,6 +249,7 @@ class _Call:
     jobs: int = 0
     cache_dir: str | os.PathLike[str] | None = None
     cache_size: int = CACHE_SIZE
+    verify: Literal["basic", "full"] = "basic"
 
     def workshop(self) -> Workshop:
         """What the wheels of this call share."""
@@ -261,6 +267,8 @@ class _Call:
 
     def run(self, path: str | os.PathLike[str], workshop: Workshop) -> Repaired:
         """Repair one wheel."""
+        if self.verify not in ("basic", "full"):
+            raise FastwheelError(f"verify is {escape(str(self.verify))}, not basic or full", code="FW800")
         source = Path(path)
         environ = os.environ if self.environ is None else self.environ
         options = Options(
@@ -285,7 +293,18 @@ class _Call:
             self.strip,
         )
         with Wheel.open(source, self.limits) as wheel:
-            job = Job(wheel, source, self.out_dir, options, planning, self.level, self.dry_run, environ, workshop)
+            job = Job(
+                wheel,
+                source,
+                self.out_dir,
+                options,
+                planning,
+                self.level,
+                self.dry_run,
+                environ,
+                workshop,
+                self.verify,
+            )
             try:
                 return job.run()
             except FastwheelError as error:

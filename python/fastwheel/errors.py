@@ -85,6 +85,7 @@ CODES: Final[dict[str, CodeInfo]] = {
     "FW610": CodeInfo("libraries-in-purelib"),
     "FW611": CodeInfo("another-platform", 2),
     "FW612": CodeInfo("bad-policy-file", 2),
+    "FW613": CodeInfo("not-proved"),
     # 7xx: a file or folder cannot be read or written
     "FW700": CodeInfo("cannot-read"),
     "FW701": CodeInfo("not-a-regular-file"),

@@ -42,6 +42,7 @@ class Job:
         dry_run: decide everything, write nothing.
         environ: where SOURCE_DATE_EPOCH is looked up.
         workshop: makes what is new.
+        verify: "basic", or "full" for the loader simulation on top.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Job:
         dry_run: bool,
         environ: Mapping[str, str],
         workshop: Workshop,
+        verify: str = "basic",
     ) -> None:
         self.wheel = wheel
         self.source = source
@@ -65,6 +67,7 @@ class Job:
         self.dry_run = dry_run
         self.environ = environ
         self.workshop = workshop
+        self.verify = verify
         self.size = os.fstat(wheel.archive.fd).st_size
 
     def run(self) -> Repaired:
@@ -95,9 +98,17 @@ class Job:
         if rewritten:
             notes = (*notes, *self._write(target, filename, verdict, plan, info))
         else:
+            notes = (*notes, *self._known_faults(verdict))
             copy_wheel(self.wheel.archive, target)
         size = target.stat().st_size
         return Repaired(self.source, target, plan, verdict, rewritten, self.size, size, notes)
+
+    def _known_faults(self, verdict: Verdict) -> tuple[str, ...]:
+        if self.verify != "full":
+            return ()
+        from fastwheel._verify.repaired import known_faults
+
+        return known_faults(self.wheel, verdict, self.options)
 
     def copy_pure(self, reason: str) -> Repaired:
         """Copy the wheel as it is."""
@@ -169,6 +180,8 @@ class Job:
         elf_paths.update(unit.path for unit in verdict.survey.units if unit.scheme == SITE)
         elf_paths.update(patch.moved_to for patch in plan.patches if patch.moved_to is not None)
 
+        found: list[str] = []
+
         def check(path: Path) -> None:
             prove(
                 path,
@@ -181,9 +194,13 @@ class Job:
                 excluded=frozenset(verdict.excluded),
                 jobs=self.options.jobs,
             )
+            if self.verify == "full":
+                from fastwheel._verify.repaired import check_repaired
+
+                found.extend(check_repaired(path, filename, self.wheel, verdict, plan, self.options))
 
         write_wheel(target, self.wheel.archive, made.entries, level=self.level, prove=check)
-        return (*made.notes, *self.workshop.cache_notes())
+        return (*made.notes, *found, *self.workshop.cache_notes())
 
 
 def _make_folder(folder: Path) -> None:
