@@ -248,3 +248,28 @@ def test_memory_stays_small_on_large_files(tmp_path: Path, system_libraries: lis
     made, grown = map(int, done.stdout.split())
     assert made >= size
     assert grown * 1024 < limit * size
+
+
+def test_a_large_member_keeps_most_of_its_stream(tmp_path: Path, system_libraries: list[Path], chosen: str) -> None:
+    """A stream that was made badly shows: what is kept of it stays bad."""
+    library = max((path for path in system_libraries if "ld-" not in path.name), key=lambda path: path.stat().st_size)
+    content = library.read_bytes() + b"".join(path.read_bytes() for path in system_libraries[::10])[: 2 * MIB]
+    edit = Edit(soname="liba.so")
+    wanted = engine.edit(content, edit)
+    fast = zlib.compressobj(1, zlib.DEFLATED, -15)
+    stream = fast.compress(content) + fast.flush()
+    archive = tmp_path / "archive"
+    archive.write_bytes(b"head" + stream)
+    task = Task(Span(4, len(stream), len(content), zlib.crc32(content), 8), edit, "x")
+    with archive.open("rb") as file:
+        (made,), (data,) = run([task], tmp_path, archive=file.fileno())
+        again = [run([task], tmp_path, archive=file.fileno(), jobs=jobs)[1][0] for jobs in (1, 3)]
+    assert made is not None
+    assert content_of(made, data) == wanted
+    assert again == [data, data]
+    fresh = len(zlib.compress(wanted, 6))
+    assert len(stream) > 1.05 * fresh
+    if chosen == "rust":
+        assert abs(len(data) - len(stream)) < 0.02 * len(stream)
+    else:
+        assert len(data) < 1.02 * fresh

@@ -67,13 +67,18 @@ impl Content {
             }));
         }
         let plan = plan_edit(&data, edit)?;
-        if plan.patch().is_none() {
-            return Ok(None);
-        }
+        let Some(patch) = plan.patch().cloned() else { return Ok(None) };
         let mut output = zeros(plan.size())?;
         plan.write_to(&mut output)?;
-        let size = output.len() as u64;
-        Ok(Some(Self { base: Base::Memory(output), base_size: size, patch: None, size }))
+        drop(output);
+        let size_after = patch.size as u64;
+        Ok(Some(Self { base: Base::Memory(data), base_size: size, patch: Some(patch), size: size_after }))
+    }
+
+    /// Where it differs from what it was made of, and what is new at its end, if that is all there is to it.
+    pub fn changes(&self) -> Option<Vec<Range<u64>>> {
+        let patch = self.patch.as_ref().filter(|patch| patch.insert_size == 0)?;
+        Some(patch.touched().into_iter().map(|(start, end)| start..end).collect())
     }
 
     /// Its length in bytes.

@@ -12,13 +12,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use fastwheel_deflate::{CHUNK, Deflater};
+use fastwheel_deflate::{CHUNK, Change, Deflater, SpliceError, splice};
 use fastwheel_elf::Edit;
 use libdeflater::Crc;
 use sha2::{Digest, Sha256};
 
 use crate::content::{Content, zeros};
-use crate::file::open_regular;
+use crate::file::{open_regular, read_at};
 use crate::guard::{Fault, caught};
 use crate::inflate::{Damage, Inflater, Span, Stop};
 use crate::pool::{crew, workers};
@@ -145,6 +145,8 @@ struct Job {
     content: Content,
     /// The stream of each chunk.
     ranges: Vec<Mutex<Option<Range>>>,
+    /// The whole stream, if it was spliced.
+    spliced: Mutex<Option<Vec<Range>>>,
     sums: Mutex<Option<Sums>>,
     /// Pieces of work that are not done.
     left: AtomicUsize,
@@ -159,6 +161,8 @@ struct Sums {
 enum Work {
     Prepare(usize),
     Hash(Arc<Job>),
+    /// Make the stream from that of the old content.
+    Splice(Arc<Job>, Vec<std::ops::Range<u64>>),
     Chunk(Arc<Job>, usize),
 }
 
@@ -166,7 +170,7 @@ impl Work {
     fn index(&self) -> usize {
         match self {
             Self::Prepare(index) => *index,
-            Self::Hash(job) | Self::Chunk(job, _) => job.index,
+            Self::Hash(job) | Self::Splice(job, _) | Self::Chunk(job, _) => job.index,
         }
     }
 }
@@ -206,6 +210,30 @@ struct Tools {
     inflater: Inflater,
     deflater: Option<Deflater>,
     chunk: Vec<u8>,
+}
+
+/// Why a stream could not be spliced.
+enum Snag {
+    Splice(SpliceError),
+    Trouble(Trouble),
+}
+
+impl From<SpliceError> for Snag {
+    fn from(error: SpliceError) -> Self {
+        Self::Splice(error)
+    }
+}
+
+impl From<Fault> for Snag {
+    fn from(fault: Fault) -> Self {
+        Self::Trouble(fault.into())
+    }
+}
+
+impl From<Trouble> for Snag {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
 }
 
 /// Why a piece of work is not done.
@@ -312,7 +340,7 @@ impl Room<'_> {
 
     /// Drops a piece of work that is not needed any more.
     fn forget(&self, state: &mut State, work: &Work) {
-        let (Work::Hash(job) | Work::Chunk(job, _)) = work else { return };
+        let (Work::Hash(job) | Work::Splice(job, _) | Work::Chunk(job, _)) = work else { return };
         if job.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             let held = self.held.get(job.index).copied().unwrap_or(0);
             state.held = state.held.saturating_sub(held);
@@ -325,6 +353,17 @@ impl Room<'_> {
             Work::Hash(job) => {
                 let sums = self.sums(&job.content, &mut tools.chunk)?;
                 *locked(&job.sums) = Some(sums);
+                self.finish(tools, &job)
+            }
+            Work::Splice(job, changes) => {
+                let spliced = self.splice(&job, &changes)?;
+                if spliced.is_none() {
+                    let chunks = job.ranges.len();
+                    job.left.fetch_add(chunks, Ordering::AcqRel);
+                    let mut state = locked(&self.queue.state);
+                    state.ready.extend((0..chunks).map(|number| Work::Chunk(Arc::clone(&job), number)));
+                }
+                *locked(&job.spliced) = spliced;
                 self.finish(tools, &job)
             }
             Work::Chunk(job, number) => {
@@ -353,7 +392,12 @@ impl Room<'_> {
             return Ok(());
         };
         let size = content.size();
-        if size <= CHUNK as u64 {
+        let changes = if size >= SPLICED_FROM && self.level > 0 && self.is_deflated(index) {
+            content.changes()
+        } else {
+            None
+        };
+        if size <= CHUNK as u64 && changes.is_none() {
             let packed = self.small(tools, &content)?;
             self.put(index, packed);
             return Ok(());
@@ -364,11 +408,16 @@ impl Room<'_> {
             index,
             content,
             ranges: (0..chunks).map(|_| Mutex::new(None)).collect(),
+            spliced: Mutex::new(None),
             sums: Mutex::new(None),
-            left: AtomicUsize::new(chunks.saturating_add(1)),
+            left: AtomicUsize::new(if changes.is_some() { 2 } else { chunks.saturating_add(1) }),
         });
         let mut state = locked(&self.queue.state);
         state.ready.push_back(Work::Hash(Arc::clone(&job)));
+        if let Some(changes) = changes {
+            state.ready.push_back(Work::Splice(job, changes));
+            return Ok(());
+        }
         state.ready.extend((0..chunks).map(|number| Work::Chunk(Arc::clone(&job), number)));
         Ok(())
     }
@@ -392,6 +441,52 @@ impl Room<'_> {
                 Content::of_bytes(data, edit)?
             }
         })
+    }
+
+    fn is_deflated(&self, index: usize) -> bool {
+        matches!(
+            self.tasks.get(index),
+            Some(Task { source: Source::Member(Span { method: DEFLATED, .. }), .. })
+        )
+    }
+
+    /// The stream of a changed member, most of it that of the old one; `None` if too much changes.
+    fn splice(&self, job: &Job, changes: &[std::ops::Range<u64>]) -> Result<Option<Vec<Range>>, Trouble> {
+        let (Some(Task { source: Source::Member(span), .. }), Some(archive)) =
+            (self.tasks.get(job.index), self.archive)
+        else {
+            return Ok(None);
+        };
+        let mut old = zeros(usize::try_from(span.compressed_size).map_err(|_| Fault::Memory)?)?;
+        if read_at(archive, &mut old, span.offset).map_err(Fault::Io)? < old.len() {
+            return Err(Fault::Changed.into());
+        }
+        let mut ranges = Vec::new();
+        let mut held = Vec::new();
+        let change = Change { ranges: changes, size: job.content.size() };
+        let level = self.level.unsigned_abs();
+        let read = |offset: u64, buffer: &mut [u8]| Ok(job.content.read(buffer, offset)?);
+        let write = |bytes: &[u8]| {
+            if held.len() >= SPILLED_AT_ONCE {
+                ranges.push(self.spill.append(&held).map_err(unwritten)?);
+                held.clear();
+            }
+            held.extend_from_slice(bytes);
+            Ok(())
+        };
+        let spliced = splice(&old, change, level, read, write);
+        match spliced {
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(None),
+            Err(Snag::Trouble(trouble)) => return Err(trouble),
+            // Inflaters took the stream; what the walker has against it is no reason to refuse the wheel.
+            Err(Snag::Splice(SpliceError::Malformed(_))) => return Ok(None),
+            Err(Snag::Splice(error)) => return Err(Fault::Internal(error.to_string()).into()),
+        }
+        if !held.is_empty() {
+            ranges.push(self.spill.append(&held).map_err(unwritten)?);
+        }
+        Ok(Some(merged(ranges)))
     }
 
     /// All of a content of one chunk.
@@ -435,10 +530,13 @@ impl Room<'_> {
             return Ok(());
         }
         let sums = locked(&job.sums).take().ok_or_else(|| Fault::Internal("no sums".into()))?;
-        let mut ranges = Vec::with_capacity(job.ranges.len());
-        for slot in &job.ranges {
-            ranges.push(locked(slot).take().ok_or_else(|| Fault::Internal("a chunk is missing".into()))?);
-        }
+        let spliced = locked(&job.spliced).take();
+        let ranges = if let Some(ranges) = spliced {
+            ranges
+        } else {
+            let taken = job.ranges.iter().map(|slot| locked(slot).take());
+            taken.collect::<Option<_>>().ok_or_else(|| Fault::Internal("a chunk is missing".into()))?
+        };
         let size = ranges.iter().fold(0, |sum: u64, (_, length)| sum.saturating_add(*length));
         let packed = if self.level > 0 && size < job.content.size() {
             packed(&job.content, DEFLATED, sums, merged(ranges))?
@@ -476,6 +574,10 @@ impl Room<'_> {
     }
 }
 
+/// Members from this size on are spliced: of smaller ones too little is left alone.
+const SPLICED_FROM: u64 = 128 * 1024;
+/// Bytes of a spliced stream that are written at one time.
+const SPILLED_AT_ONCE: usize = 256 * 1024;
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
 /// Bytes read at a time for hashing: they stay in the processor's cache.

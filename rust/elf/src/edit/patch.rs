@@ -32,7 +32,7 @@ impl Patch {
     }
 
     /// The ranges of the output that are written, ascending and apart.
-    pub(crate) fn touched(&self) -> Vec<(u64, u64)> {
+    pub fn touched(&self) -> Vec<(u64, u64)> {
         let range = |(offset, content): &(usize, Vec<u8>)| {
             (*offset as u64, offset.saturating_add(content.len()) as u64)
         };
