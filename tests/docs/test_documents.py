@@ -20,9 +20,9 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 TOP = Path(__file__).resolve().parents[2]
 DOCUMENTS = ["README.md", *sorted(str(path.relative_to(TOP)) for path in TOP.glob("docs/**/*.md"))]
 
-# The two set-up commands are too heavy to run once more from here: the first has a test of its own
-# (tests/e2e/test_demo.py), and the second is the run that this test is part of.
-ELSEWHERE = ("cpp/demo", "tests/run")
+# These are too heavy to run once more from here: the first has a test of its own (tests/e2e/test_demo.py), the second
+# is the run that this test is part of, and the parts of the third have tests (tests/bench).
+ELSEWHERE = ("cpp/demo", "tests/run", "tests/bench/run")
 
 
 class Block(NamedTuple):
@@ -97,7 +97,7 @@ def test_document(document: str, checkout: Path, command: Run) -> None:
                 assert not shown or re.fullmatch(pattern(shown), output), f"{where}: {line}\n{output}"
 
 
-def test_the_readme_has_the_two_commands() -> None:
+def test_the_readme_has_the_set_up_commands() -> None:
     console = [block for block in blocks((TOP / "README.md").read_text()) if block.language == "console"]
     assert set(ELSEWHERE) <= {line for block in console for line, _ in steps(block)}
 

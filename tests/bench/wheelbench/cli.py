@@ -3,35 +3,122 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
-from wheelbench.jobs import FULL, JOBS
+from wheelbench.jobs import FULL, JOBS, Job, Spec
+from wheelbench.measure import Sample
+from wheelbench.report import OURS, PEER, START, Report, ratios, tables, with_numbers
 from wheelbench.runner import run_job
+from wheelbench.scale import KINDS, measure_growth
+from wheelbench.store import REPOSITORY
 from wheelbench.tools import TOOLS
 
-__all__ = ["main"]
+__all__ = ["main", "too_slow"]
+
+#: What of a recorded ratio has to be reached.
+_ENOUGH = 0.6
+_EPILOG = """The default run writes docs/benchmark.md, .json and .svg. What is downloaded, built and generated is kept
+for the next run. With --check nothing is written: the ratios to auditwheel are compared with those in
+docs/benchmark.json."""
 
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tests/bench/run", description="Measure fastwheel beside its peers and its floor.", epilog=_EPILOG
+    )
+    parser.add_argument("--short", action="store_true", help="only the small jobs and programs, in three rounds")
+    parser.add_argument("--full", action="store_true", help="also the jobs that take long")
+    parser.add_argument("--check", action="store_true", help="fail where a ratio to auditwheel fell below 60 %%")
+    parser.add_argument("--jobs", metavar="KEY,KEY", help=f"only these jobs, of {', '.join([*JOBS, *FULL])}")
+    parser.add_argument("--scale", metavar="KIND,KIND", help=f"only these large wheels, of {', '.join(KINDS)}, or none")
+    parser.add_argument("--tools", metavar="NAME,NAME", help=f"only these programs, of {', '.join(TOOLS)}")
+    parser.add_argument("--rounds", type=int, default=0, help="how often each program runs (default: 5)")
+    parser.add_argument("--seconds", type=float, default=45, help="after so many a program has two runs at a job only")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="write benchmark.md, .json and .svg here")
+    return parser
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; return the exit status."""
-    parser = argparse.ArgumentParser(prog="tests/bench/run", description="Measure fastwheel beside its peers.")
-    parser.add_argument("--jobs", metavar="KEY,KEY", help=f"only these jobs, of {', '.join([*JOBS, *FULL])}")
-    parser.add_argument("--tools", metavar="NAME,NAME", help=f"only these programs, of {', '.join(TOOLS)}")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each program runs (default: 5)")
-    parser.add_argument("--seconds", type=float, default=60, help="what a program may take at one job (default: 60)")
-    parser.add_argument("--full", action="store_true", help="also the jobs that take long")
-    asked = parser.parse_args(arguments)
-    known = {**JOBS, **FULL}
-    keys = asked.jobs.split(",") if asked.jobs else [*JOBS, *(FULL if asked.full else ())]
-    tools = asked.tools.split(",") if asked.tools else list(TOOLS)
-    start = time.monotonic()
-    for key in keys:
-        run_job(known[key], tools, asked.rounds, asked.seconds, _say)
-    _say(f"{time.monotonic() - start:.0f} s")
-    return 0
+    asked = _parser().parse_args(arguments)
+    known: Mapping[str, Spec] = {**JOBS, **FULL}
+    keys = [*JOBS, *(FULL if asked.full else ())]
+    tools, kinds = list(TOOLS), list(KINDS)
+    if asked.short:
+        keys, kinds = [key for key in keys if known[key].small], []
+        tools = [OURS, PEER]
+    chosen = asked.jobs is not None or asked.tools is not None or asked.scale is not None
+    keys = asked.jobs.split(",") if asked.jobs else keys
+    tools = asked.tools.split(",") if asked.tools else tools
+    if asked.scale is not None:
+        kinds = [] if asked.scale == "none" else asked.scale.split(",")
+    elif asked.jobs is not None:
+        kinds = []
+    rounds = asked.rounds or (3 if asked.short else 5)
+
+    began = time.monotonic()
+    start = _start(rounds)
+    results = [run_job(known[key], tools, rounds, asked.seconds, _say, check=not asked.check) for key in keys]
+    growths = [measure_growth(kind, min(rounds, 3), _say) for kind in kinds]
+    report = Report(results, growths, time.monotonic() - began, start)
+    _say(f"{report.seconds:.0f} s in all")
+    out = asked.out or (None if chosen or asked.short or asked.check else REPOSITORY / "docs")
+    if out is not None:
+        _write(report, out)
+    failed = [f"{result.key}: {text}" for result in results for text in result.problems]
+    failed += [
+        f"{result.key}: {row.fault}" for result in results for row in result.rows if row.tool == OURS and row.fault
+    ]
+    if asked.check:
+        recorded = json.loads((REPOSITORY / "docs" / "benchmark.json").read_text())["ratios"]
+        slow = too_slow(recorded, ratios(results))
+        if slow:  # once more: something else may have run beside it
+            again = [run_job(known[key], tools, rounds, asked.seconds, _say, check=False) for key in slow]
+            slow = too_slow(recorded, ratios(again))
+        failed += list(slow.values())
+    for text in failed:
+        _say(f"FAILED {text}")
+    return 1 if failed else 0
+
+
+def _start(rounds: int) -> Sample:
+    """What starting Python with click takes."""
+    job: Callable[[], Job] = lambda: Job("start", "start")  # noqa: E731
+    row = run_job(Spec("start", "", job), [START], max(rounds, 5), 10, lambda _: None).row(START)
+    assert row is not None
+    return row.median
+
+
+def too_slow(recorded: Mapping[str, Mapping[str, float]], found: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
+    """Say of each job whose ratio to auditwheel is below 60 % of the recorded one, by how much.
+
+    A job that has none of the two is not judged; one that was recorded and has no ratio now has failed otherwise.
+    """
+    said = {}
+    for key in recorded.keys() & found.keys():
+        for what, least in recorded[key].items():
+            if found[key][what] < _ENOUGH * least:
+                said[key] = f"{key}: auditwheel takes {found[key][what]} times our {what} time; {least} was recorded"
+    return said
+
+
+def _write(report: Report, folder: Path) -> None:
+    """Write the page, the figures and the picture; beside other folders' pages the tables alone too."""
+    from wheelbench.chart import draw
+
+    folder.mkdir(parents=True, exist_ok=True)
+    text = tables(report)
+    template = REPOSITORY / "docs" / "benchmark.md"
+    (folder / "benchmark.md").write_text(with_numbers(template.read_text(), text))
+    (folder / "benchmark.json").write_text(json.dumps(report.to_dict(), indent=1) + "\n")
+    draw(report.results, folder / "benchmark.svg")
+    if folder.resolve() != template.parent:
+        (folder / "table.md").write_text(f"{text}\n")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 import subprocess
 import zipfile
-from base64 import urlsafe_b64encode
 from collections.abc import Iterable
 from pathlib import Path
 
+from wheelbench.record import record_row
 from wheelbench.store import cached
 
 __all__ = ["PLATFORM", "compiled", "huge_wheel", "metadata", "tiny_wheel", "write_wheel"]
@@ -153,8 +152,7 @@ def write_wheel(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
             entry = zipfile.ZipInfo(member, (2024, 1, 1, 0, 0, 0))
             entry.external_attr = 0o100755 << 16 if ".so" in member else 0o100644 << 16
             archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
-            digest = urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-            rows.append(f"{member},sha256={digest},{len(content)}\n")
+            rows.append(record_row(member, content))
         record = zipfile.ZipInfo(f"{name}-1.0.dist-info/RECORD", (2024, 1, 1, 0, 0, 0))
         record.external_attr = 0o100644 << 16
         archive.writestr(record, "".join([*rows, f"{record.filename},,\n"]), zipfile.ZIP_DEFLATED)

@@ -6,16 +6,15 @@ back gives a wheel as a build leaves it, and a folder of libraries to repair it 
 
 from __future__ import annotations
 
-import hashlib
 import re
 import zipfile
-from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from posixpath import basename, dirname, join, normpath
 
 from fastwheel import elf
+from wheelbench.record import record_row
 
 __all__ = ["Unrepaired", "unrepair"]
 
@@ -150,12 +149,7 @@ def _retagged(text: str, platform: str) -> bytes:
 
 
 def _record(contents: Mapping[str, bytes], record: str) -> bytes:
-    rows = []
-    for name, content in contents.items():
-        if name != record:
-            digest = urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-            quoted = '"' + name.replace('"', '""') + '"' if set(name) & set(',"') else name
-            rows.append(f"{quoted},sha256={digest},{len(content)}\n")
+    rows = [record_row(name, content) for name, content in contents.items() if name != record]
     return "".join([*rows, f"{record},,\n"]).encode()
 
 

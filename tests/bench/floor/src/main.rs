@@ -35,7 +35,8 @@ enum Task<'a> {
 fn main() -> Result<(), Box<dyn Error>> {
     let path = env::args_os().nth(1).ok_or("usage: floor JOB.json")?;
     let job: Job = serde_json::from_slice(&fs::read(path)?)?;
-    let archives = job.wheels.iter().map(|wheel| Archive::open(&wheel.input)).collect::<io::Result<Vec<_>>>()?;
+    let archives =
+        job.wheels.iter().map(|wheel| Archive::open(&wheel.input)).collect::<io::Result<Vec<_>>>()?;
     let packed = work(&job, &archives)?;
     for (index, (wheel, archive)) in job.wheels.iter().zip(&archives).enumerate() {
         write(index, wheel, archive, &packed, job.level)?;
@@ -165,10 +166,18 @@ impl Output {
         Ok(())
     }
 
-    fn add(&mut self, archive: &Archive, name: &str, mode: u32, stamp: [u8; 4], new: &Packed) -> io::Result<()> {
+    fn add(
+        &mut self,
+        archive: &Archive,
+        name: &str,
+        mode: u32,
+        stamp: [u8; 4],
+        new: &Packed,
+    ) -> io::Result<()> {
         self.flush(archive)?;
         let compressed = new.data.len() as u64;
-        let header = Header { name, mode, stamp, method: new.method, crc: new.crc, compressed, size: new.size };
+        let header =
+            Header { name, mode, stamp, method: new.method, crc: new.crc, compressed, size: new.size };
         let local = header.local();
         self.file.write_all(&local)?;
         self.file.write_all(&new.data)?;

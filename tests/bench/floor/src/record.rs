@@ -34,7 +34,8 @@ pub fn quoted(name: &str) -> String {
 fn base64(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() * 4 / 3 + 2);
     for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0_usize, |word, byte| word << 8 | usize::from(*byte)) << (8 * (3 - chunk.len()));
+        let word = chunk.iter().fold(0_usize, |word, byte| word << 8 | usize::from(*byte))
+            << (8 * (3 - chunk.len()));
         for index in 0..=chunk.len() {
             out.push(char::from(ALPHABET[word >> (18 - 6 * index) & 63]));
         }
@@ -48,7 +49,8 @@ mod tests {
 
     #[test]
     fn base64_of_rfc_4648() {
-        let known = [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg"), ("fooba", "Zm9vYmE")];
+        let known =
+            [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg"), ("fooba", "Zm9vYmE")];
         for (text, coded) in known {
             assert_eq!(base64(text.as_bytes()), coded);
         }

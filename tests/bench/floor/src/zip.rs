@@ -45,7 +45,8 @@ impl Archive {
         let tail = size.min(0xFFFF + END_SIZE as u64);
         let mut end = vec![0; tail as usize];
         file.read_exact_at(&mut end, size - tail)?;
-        let at = end.windows(4).rposition(|four| four == END).ok_or_else(|| bad("no end of central directory"))?;
+        let at =
+            end.windows(4).rposition(|four| four == END).ok_or_else(|| bad("no end of central directory"))?;
         let (count, start) = (u16_at(&end, at + 10), u32_at(&end, at + 16));
         if start == u32::MAX || count == u16::MAX {
             return Err(bad("zip64 is left to real tools"));
@@ -58,7 +59,9 @@ impl Archive {
         let mut at = 0;
         while at + CENTRAL_SIZE <= directory.len() {
             let name_end = at + CENTRAL_SIZE + usize::from(u16_at(&directory, at + 28));
-            let stop = name_end + usize::from(u16_at(&directory, at + 30)) + usize::from(u16_at(&directory, at + 32));
+            let stop = name_end
+                + usize::from(u16_at(&directory, at + 30))
+                + usize::from(u16_at(&directory, at + 32));
             let name = String::from_utf8_lossy(&directory[at + CENTRAL_SIZE..name_end]).into_owned();
             let offset = u64::from(u32_at(&directory, at + 42));
             order.push((offset, name.clone()));
@@ -155,7 +158,8 @@ impl Header<'_> {
 
 /// The record that ends an archive of `count` members, its directory `size` bytes at `start`.
 pub fn end(count: usize, size: usize, start: u64) -> Result<Vec<u8>> {
-    let (Ok(count), Ok(size), Ok(start)) = (u16::try_from(count), u32::try_from(size), u32::try_from(start)) else {
+    let (Ok(count), Ok(size), Ok(start)) = (u16::try_from(count), u32::try_from(size), u32::try_from(start))
+    else {
         return Err(bad("zip64 is left to real tools"));
     };
     let mut out = [END, [0; 4].as_slice()].concat();
