@@ -105,7 +105,7 @@ class Baseline:
             "system",
             name,
             needed=tuple(one for one in known.needed if one != name),
-            symbols=Symbols(known.plain, versions),
+            symbols=Symbols(known.plain, versions, endless=self.policy.is_linux),
             defined_versions=defined or None,
         )
 

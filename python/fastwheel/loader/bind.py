@@ -115,7 +115,7 @@ def _of_need(item: LoadedObject, need: VersionNeed, provider: LoadedObject | Non
     """Check the versions that one object needs of one library."""
     if provider is None:
         yield _no_file(item, need.file)
-    elif provider.symbols is None:
+    elif provider.symbols is None or provider.symbols.endless:
         return
     elif provider.defined_versions is None:
         yield _no_versions(item, need.file, provider)

@@ -224,14 +224,21 @@ class Symbols:
         plain: names without a version: they serve every reference, whatever version it asks for.
         bare: the names that serve a reference without a version, `plain` among them.
         versions: version ▶ its names, hidden ones (`@` instead of `@@`) included.
+        endless: whether a version that is not in `versions` may exist too: of a system of unknown age.
     """
 
-    __slots__ = ("bare", "plain", "versions")
+    __slots__ = ("bare", "endless", "plain", "versions")
 
     def __init__(
-        self, plain: frozenset[str], versions: Mapping[str, frozenset[str]], bare: frozenset[str] | None = None
+        self,
+        plain: frozenset[str],
+        versions: Mapping[str, frozenset[str]],
+        bare: frozenset[str] | None = None,
+        *,
+        endless: bool = False,
     ) -> None:
         """Make it; `bare` is everything unless given."""
+        self.endless = endless
         self.plain = plain
         self.versions = versions
         self.bare = plain.union(*versions.values()) if bare is None else bare
@@ -260,6 +267,8 @@ class Symbols:
         if version is None:
             return names - self.bare
         group = self.versions.get(version)
+        if group is None and self.endless:
+            return frozenset()
         names = names - self.plain
         return names - group if group and names else names
 
