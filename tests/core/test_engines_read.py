@@ -1,4 +1,4 @@
-"""Both engines read the same facts and symbols, and refuse with the same words, whatever the bytes."""
+"""Both engines read the same facts, symbols and links, and refuse with the same words, whatever the bytes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fastwheel import _core, engine
 from fastwheel._elf import facts as pure
+from fastwheel._elf.links import links as pure_links
 from fastwheel._elf.model import Symbol
 from fastwheel.errors import ElfError
 
@@ -43,10 +44,15 @@ def rust_symbols(data: bytes) -> object:
     return tuple(Symbol(*fields) for fields in _core.symbols(data))
 
 
+def rust_links(data: bytes) -> object:
+    return engine._links(_core.links(data))
+
+
 def assert_same(data: bytes) -> object:
     facts = outcome(rust_read, data)
     assert facts == outcome(pure.read, data)
     assert outcome(rust_symbols, data) == outcome(pure.symbols, data)
+    assert outcome(rust_links, data) == outcome(pure_links, data)
     return facts
 
 
