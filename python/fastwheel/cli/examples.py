@@ -57,6 +57,7 @@ EXAMPLES: Final[dict[str, tuple[Example, ...]]] = {
             "work done once for many runs",
         ),
         (f"fastwheel repair --no-cache {_WHEEL}", "without the cache that a variable or a file names"),
+        (f"fastwheel repair --verify full {_WHEEL}", "and prove that the outcome loads wherever its tag says"),
         (f"fastwheel repair --strip -z 9 {_WHEEL}", "a small wheel"),
         (f"fastwheel repair -L .grafts --no-update-tags {_WHEEL}", "another folder for grafts; the name stays"),
         (f"fastwheel repair --force-rpath --keep-rpath {_WHEEL}", "DT_RPATH, and the search paths that were there"),
