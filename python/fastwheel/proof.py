@@ -73,7 +73,7 @@ def prove(
                 _fault(problem.message)
             if set(after.info.tags) != set(filename.tags):
                 _fault("the tags in WHEEL are not those of the file name")
-            _check_needs(after, facts, elf_paths, policy, excluded)
+            _check_needs(before, after, facts, elf_paths, policy, excluded)
     except FastwheelError as error:
         if error.code.startswith(("FW7", "FW9")):  # the machine is at fault, or it is said already
             raise
@@ -145,6 +145,7 @@ def _content_key(member: Member) -> tuple[int, int, int, int]:
 
 
 def _check_needs(
+    before: Wheel,
     after: Wheel,
     facts: Mapping[str, Facts],
     elf_paths: frozenset[str],
@@ -163,5 +164,7 @@ def _check_needs(
                 continue
             if not any(folder is not None and join(folder, needed) in site for folder in folders):
                 _fault(f"{escape(path)} would not find {escape(needed)}")
-        if known.soname is not None and path.rpartition("/")[0].endswith(".libs") and known.soname != basename(path):
+        # A library that the wheel brought along, in whatever folder, may be called otherwise than its file.
+        grafted = path.rpartition("/")[0].endswith(".libs") and path not in before.layout.site
+        if grafted and known.soname is not None and known.soname != basename(path):
             _fault(f"{escape(path)} has the soname {escape(known.soname)}")
