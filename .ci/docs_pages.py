@@ -47,8 +47,16 @@ def command_line() -> str:
         inner = click.Context(verb, parent=context, info_name=name)
         usage = " ".join(verb.collect_usage_pieces(inner))
         parts += [f"\n## fastwheel {name}\n", paragraph(verb.help), f"    fastwheel {name} {usage}\n"]
-        parts += [options(verb, inner), paragraph(verb.epilog)]
+        parts += [options(verb, inner), examples(name)]
     return "\n".join(parts)
+
+
+def examples(verb: str) -> str:
+    """Return the examples of a verb's help as a block."""
+    from fastwheel.cli.examples import EXAMPLES
+
+    lines = [f"# {why}\n{line}" for line, why in EXAMPLES.get(verb, ())]
+    return "```bash\n" + "\n".join(lines) + "\n```\n"
 
 
 def paragraph(text: str | None) -> str:

@@ -26,7 +26,7 @@ class _TroubleError(FastwheelError):
         return max(super().exit_status, 2)
 
 
-@click.command(cls=Verb, epilog="Example: fastwheel diff dist/pkg-1.0-….whl wheelhouse/pkg-1.0-….whl")
+@click.command(cls=Verb)
 @click.argument("before", metavar="BEFORE", type=click.Path(path_type=Path))
 @click.argument("after", metavar="AFTER", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["explain"]
 
 
-@click.command(
-    cls=Verb, epilog="Example: fastwheel explain --plat manylinux_2_28_x86_64 dist/pkg-1.0-cp312-cp312-linux_x86_64.whl"
-)
+@click.command(cls=Verb)
 @wheel_argument(many=False, remote=True)
 @click.option(
     "--plat", metavar="TAG", help="The platform tag to reach; without it the next better one than repair would give."

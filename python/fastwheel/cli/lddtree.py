@@ -12,7 +12,7 @@ from fastwheel.cli.root import Verb, note, verbose_option
 __all__ = ["lddtree"]
 
 
-@click.command(cls=Verb, epilog="Example: fastwheel lddtree /usr/bin/python3")
+@click.command(cls=Verb)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--ldpaths",

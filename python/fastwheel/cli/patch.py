@@ -13,7 +13,7 @@ from fastwheel.cli.root import Verb, verbose_option
 __all__ = ["patch"]
 
 
-@click.command(cls=Verb, epilog="Example: fastwheel patch libfoo.so --set-runpath '$ORIGIN' --add-needed libbar.so.1")
+@click.command(cls=Verb)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT", help="Write here instead of in place.")
 @click.option("--set-soname", metavar="NAME", help="Set DT_SONAME.")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["repair"]
 
 
-@click.command(cls=Verb, epilog="Example: fastwheel repair -w wheelhouse dist/pkg-1.0-cp312-cp312-linux_x86_64.whl")
+@click.command(cls=Verb)
 @wheel_argument(many=True)
 @click.option(
     "-w",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["report"]
 
 
-@click.command(cls=Verb, epilog="Example: fastwheel report wheelhouse/pkg-1.0-….whl --before dist/pkg-1.0-….whl")
+@click.command(cls=Verb)
 @wheel_argument(many=False)
 @click.option(
     "-o",

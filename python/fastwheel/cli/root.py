@@ -112,13 +112,10 @@ class Verb(click.Command):
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         from fastwheel.cli.examples import EXAMPLES
 
-        if examples := EXAMPLES.get(self.name or ""):
-            with formatter.section("Examples"):
-                for line, why in examples:
-                    formatter.write_text(f"# {why}")
-                    formatter.write(f"{'':{formatter.current_indent}}{line}\n")
-        else:
-            super().format_epilog(ctx, formatter)
+        with formatter.section("Examples"):
+            for line, why in EXAMPLES.get(self.name or "", ()):
+                formatter.write_text(f"# {why}")
+                formatter.write(f"{'':{formatter.current_indent}}{line}\n")
 
 
 #: What is said on a terminal while a verb that reads wheels is at work.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["show"]
 
 
-@click.command(cls=Verb, epilog="Example: fastwheel show dist/pkg-1.0-cp312-cp312-linux_x86_64.whl")
+@click.command(cls=Verb)
 @wheel_argument(many=False, remote=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 @isa_option

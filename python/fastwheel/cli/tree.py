@@ -22,9 +22,7 @@ __all__ = ["tree"]
 _FORMATS = ("text", "json", "dot", "mermaid", "svg")
 
 
-@click.command(
-    cls=Verb, epilog="Example: fastwheel tree --format svg dist/pkg-1.0-cp312-cp312-linux_x86_64.whl > t.svg"
-)
+@click.command(cls=Verb)
 @click.argument("file", metavar="WHEEL|FILE", type=click.Path(path_type=Path))
 @click.option(
     "--format",

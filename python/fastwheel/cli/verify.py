@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["verify"]
 
 
-@click.command(cls=Verb, epilog="Example: fastwheel verify wheelhouse/*.whl")
+@click.command(cls=Verb)
 @wheel_argument(many=True, remote=True)
 @click.option("--plat", metavar="TAG", help="Verify for this platform instead of the wheel's own tags.")
 @click.option("--strict", is_flag=True, help="Fail on warnings, too.")
