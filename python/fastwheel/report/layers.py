@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Drawing", "Place", "Segment", "TooLarge", "layered"]
 
-#: More stops of lines than this take too long, and nobody could follow the lines.
-_MOST_STOPS: Final = 20_000
+#: More than this takes too long, and nobody could follow the lines.
+_MOST_STOPS: Final = 5_000
+_MOST_HOPS: Final = 10_000
 _SWEEPS: Final = 12
 #: The room that a line takes where it crosses a column, beside the gap between boxes.
 _LINE: Final = 4.0
@@ -158,7 +159,7 @@ class _Layout:
                     done.add((here, stop))
                     self.hops.append(_Hop(here, stop, at))
                 here = stop
-            if len(self.stops) > _MOST_STOPS:
+            if len(self.stops) > _MOST_STOPS or len(self.hops) > _MOST_HOPS:
                 raise TooLarge
 
     # -- the order in each column --------------------------------------------------------------------------------------
@@ -171,13 +172,14 @@ class _Layout:
                 break
             rightwards = sweep % 2 == 0
             near = self.left if rightwards else self.right
+            rank = self._ranks()
             for column in self.columns[1:] if rightwards else self.columns[-2::-1]:
-                rank = self._ranks()
                 keys = {
                     stop: sum(rank[other] for other in near[stop]) / len(near[stop]) if near[stop] else rank[stop]
                     for stop in column
                 }
                 column.sort(key=lambda stop: (keys[stop], rank[stop]))
+                self._rank(column, rank)
             crossings = self._crossings()
             if crossings < fewest:
                 best, fewest = [list(column) for column in self.columns], crossings
@@ -187,9 +189,13 @@ class _Layout:
         """Where each stop stands in its column, between 0 and 1."""
         rank = [0.0] * len(self.stops)
         for column in self.columns:
-            for place, stop in enumerate(column):
-                rank[stop] = (place + 0.5) / len(column)
+            self._rank(column, rank)
         return rank
+
+    @staticmethod
+    def _rank(column: Sequence[int], rank: list[float]) -> None:
+        for place, stop in enumerate(column):
+            rank[stop] = (place + 0.5) / len(column)
 
     def _crossings(self) -> int:
         """The number of pairs of hops that cross (counted with a Fenwick tree)."""
