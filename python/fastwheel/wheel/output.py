@@ -194,7 +194,7 @@ def _fail(target: Path, error: OSError | ValueError) -> NoReturn:
 def write_error(target: Path, error: OSError | ValueError) -> FastwheelError:
     """Return the error for a failed write."""
     number = error.errno if isinstance(error, OSError) else None
-    reason = error.strerror if isinstance(error, OSError) else str(error)
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     folder = shown(str(target.parent))
     code, hint = "FW702", None
     if number in (errno.ENOSPC, errno.EDQUOT):

@@ -52,7 +52,7 @@ impl From<Fault> for PyErr {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Elf(error) => elf_error(&error),
-            Fault::Io(error) => error.into(),
+            Fault::Io(error) => os_error(&error),
             Fault::Changed => PyOSError::new_err("it was changed while it was read"),
             Fault::Memory => PyMemoryError::new_err(()),
             Fault::Internal(what) => {
@@ -67,6 +67,18 @@ impl From<Fault> for PyErr {
 pub fn interrupted() -> Result<(), Fault> {
     // Without an interpreter, as in the tests of this crate, there are no handlers.
     Python::try_attach(|py| py.check_signals()).unwrap_or(Ok(())).map_err(Fault::Python)
+}
+
+/// The `OSError` of one error of the system, with its number: that tells a full disk from a forbidden one.
+fn os_error(error: &io::Error) -> PyErr {
+    let text = error.to_string();
+    match error.raw_os_error() {
+        Some(number) => {
+            let reason = text.strip_suffix(&format!(" (os error {number})")).unwrap_or(&text);
+            PyOSError::new_err((number, reason.to_owned()))
+        }
+        None => PyOSError::new_err(text),
+    }
 }
 
 /// The `ElfError` of one error of the ELF crate.
