@@ -11,9 +11,11 @@ import click
 
 from fastwheel.cli.options import isa_option, limits_options, pure_option, search_options, size, wheel_argument
 from fastwheel.cli.root import Session, Verb, note, quiet_option, verbose_option, working_on
+from fastwheel.cli.summary import append_summary, summary_option
 from fastwheel.errors import FastwheelError, escape
 
 if TYPE_CHECKING:
+    from fastwheel.repaired import Repaired
     from fastwheel.wheel.limits import Limits
 
 __all__ = ["repair"]
@@ -101,6 +103,7 @@ __all__ = ["repair"]
 )
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+@summary_option
 @isa_option
 @pure_option
 @search_options
@@ -129,6 +132,7 @@ def repair(
     verify: Literal["basic", "full"],
     dry_run: bool,
     as_json: bool,
+    summary: str | None,
     disable_isa_ext_check: bool,
     allow_pure_python_wheel: bool,
     exclude: tuple[str, ...],
@@ -141,6 +145,7 @@ def repair(
 ) -> int:
     """Graft the external libraries of wheels and give them portable tags."""
     from fastwheel._repair import repair_each
+    from fastwheel.report.summary import repair_summary
     from fastwheel.report.text import plan_text, repair_text
 
     if patcher is not None:
@@ -172,6 +177,7 @@ def repair(
         verify=verify,
     )
     entries: list[dict[str, object]] = []
+    results: list[Repaired | tuple[str, FastwheelError]] = []
     for number, path in enumerate(wheel_file, 1):
         working_on(ctx, path, number, len(wheel_file))
         start = time.monotonic()
@@ -181,8 +187,11 @@ def repair(
             if as_json:
                 entries.append({"wheel": str(path), "error": error.message, "code": error.code})
                 click.echo(json.dumps({"version": 1, "wheels": entries}, indent=4))
+            if summary is not None:
+                append_summary(summary, repair_summary([*results, (path.name, error)]))
             raise
         entries.append(repaired.to_dict())
+        results.append(repaired)
         for text in repaired.notes:
             note(text, "warning")
         if as_json:
@@ -194,4 +203,6 @@ def repair(
     done.close()
     if as_json:
         click.echo(json.dumps({"version": 1, "wheels": entries}, indent=4))
+    if summary is not None:
+        append_summary(summary, repair_summary(results))
     return 0

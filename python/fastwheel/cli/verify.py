@@ -10,6 +10,7 @@ import click
 
 from fastwheel.cli.options import limits_options, report_traffic, wheel_argument
 from fastwheel.cli.root import Session, Verb, quiet_option, verbose_option
+from fastwheel.cli.summary import append_summary, summary_option
 from fastwheel.errors import FastwheelError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ __all__ = ["verify"]
     help="Read more platform policies from this file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+@summary_option
 @limits_options
 @verbose_option
 @quiet_option
@@ -55,6 +57,7 @@ def verify(
     provides: tuple[str, ...],
     policy_file: str | None,
     as_json: bool,
+    summary: str | None,
     limits: Limits,
 ) -> int:
     """Prove that wheels load on every system that their tags promise, or say why not.
@@ -81,7 +84,7 @@ def verify(
                 limits=limits,
             )
         except FastwheelError as error:
-            if len(wheel_file) == 1 and not as_json and not github:
+            if len(wheel_file) == 1 and not as_json and not github and summary is None:
                 raise
             # The other wheels are still worth a look.
             click.echo(error_block(error), err=True)
@@ -100,4 +103,8 @@ def verify(
                 click.echo(line, err=as_json)
     if as_json:
         click.echo(json.dumps(verify_document(results), indent=4))
+    if summary is not None:
+        from fastwheel.report.summary import verify_summary
+
+        append_summary(summary, verify_summary(results))
     return status
