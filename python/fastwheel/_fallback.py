@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from fastwheel._elf.facts import read
+from fastwheel._sparse import Sparse
 from fastwheel.errors import ElfError
 from fastwheel.spans import Buffer, Scanned, Span
 
@@ -33,6 +34,13 @@ _CHUNK: Final = 256 * 1024
 _FIRST_READ: Final = 512
 #: From this size on a file is mapped, as in the Rust engine.
 _MAP_FROM: Final = 1024 * 1024
+
+#: Members that take more than this in memory, compressed and not, come by piece by piece, as in the Rust engine.
+_MOST_WHOLE: Final = 32 * 1024 * 1024
+#: A deflate stream produces at most 258 bytes for two bits.
+_MOST_PER_BYTE: Final = 1032
+#: A file made so that each of its tables leads back to an earlier place is inflated so often before all of it is kept.
+_MOST_PASSES: Final = 4
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -108,19 +116,57 @@ def links_many(fd: int, spans: Sequence[Span], jobs: int) -> list[Links | ElfErr
 
 
 def _member(fd: int, span: Span, digest: bool) -> Scanned:
-    if span.size >= len(_MAGIC) and _magic(fd, span) == _MAGIC:
-        content = b"".join(content_of(fd, span))
-        sha256 = hashlib.sha256(content).digest() if digest else None
-        try:
-            return Scanned(facts=read(content), sha256=sha256)
-        except ElfError as error:
-            return Scanned(error=error, sha256=sha256)
-    if not digest:
+    elf = span.size >= len(_MAGIC) and _magic(fd, span) == _MAGIC
+    if not elf and not digest:
         return Scanned()
     hashed = hashlib.sha256()
+    if not elf:
+        for piece in content_of(fd, span):
+            hashed.update(piece)
+        return Scanned(sha256=hashed.digest())
+    content: Buffer
+    if span.size + span.compressed_size > _MOST_WHOLE:
+        content = _sparse(fd, span, hashed if digest else None)
+    else:
+        content = b"".join(content_of(fd, span))
+        if digest:
+            hashed.update(content)
+    sha256 = hashed.digest() if digest else None
+    try:
+        return Scanned(facts=read(content), sha256=sha256)
+    except ElfError as error:
+        return Scanned(error=error, sha256=sha256)
+
+
+def _is_believable(fd: int, span: Span) -> bool:
+    """Whether so many bytes can be made of what the archive has."""
+    most = span.compressed_size * (1 if span.method == _STORED else _MOST_PER_BYTE)
+    return span.compressed_size <= os.fstat(fd).st_size and span.size <= most
+
+
+def _sparse(fd: int, span: Span, hashed: hashlib._Hash | None) -> memoryview:
+    """Return a content of which only what `read` looks at is there; hash all of it on the way."""
+    if not _is_believable(fd, span):
+        # A size that cannot be true must not decide how much memory is taken; that it is wrong turns out below.
+        for _ in content_of(fd, span):
+            pass
+        raise Damage("size")
+    sparse = Sparse(span.size)
     for piece in content_of(fd, span):
-        hashed.update(piece)
-    return Scanned(sha256=hashed.digest())
+        if hashed is not None:
+            hashed.update(piece)
+        if sparse.take(piece) and hashed is None:
+            return sparse.data
+    for number in range(1, _MOST_PASSES + 1):
+        if sparse.complete:
+            break
+        sparse.restart()
+        if number == _MOST_PASSES:
+            sparse.want_all()
+        for piece in content_of(fd, span):
+            if sparse.take(piece):
+                break
+    return sparse.data
 
 
 def _magic(fd: int, span: Span) -> bytes:

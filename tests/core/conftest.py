@@ -7,6 +7,7 @@ import struct
 import zipfile
 import zlib
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,27 +71,29 @@ class Zip:
 @pytest.fixture
 def make_zip(tmp_path: Path) -> Callable[..., Zip]:
     """Writes members with `zipfile`; each is (content, compress type)."""
+    return partial(_write_zip, tmp_path / "made.whl")
 
-    def make(members: dict[str, tuple[bytes, int]], *, descriptors: bool = False) -> Zip:
-        path = tmp_path / "made.whl"
-        with path.open("wb") as raw:
-            # Where zipfile cannot seek it writes data descriptors.
-            target = _Unseekable(raw) if descriptors else raw
-            with zipfile.ZipFile(target, "w") as archive:  # type: ignore[arg-type]
-                for name, (content, method) in members.items():
-                    archive.writestr(zipfile.ZipInfo(name), content, compress_type=method)
-        spans = {}
-        with zipfile.ZipFile(path) as archive:
-            for info in archive.infolist():
-                header = path.read_bytes()[info.header_offset : info.header_offset + 30]
-                names, extra = struct.unpack_from("<HH", header, 26)
-                offset = info.header_offset + 30 + names + extra
-                spans[info.filename] = engine.Span(
-                    offset, info.compress_size, info.file_size, info.CRC, info.compress_type
-                )
-        return Zip(path, spans, {name: content for name, (content, _) in members.items()})
 
-    return make
+@pytest.fixture(scope="session")
+def write_zip() -> Callable[..., Zip]:
+    """The same with a path, for an archive that many tests share."""
+    return _write_zip
+
+
+def _write_zip(path: Path, members: dict[str, tuple[bytes, int]], *, descriptors: bool = False) -> Zip:
+    with path.open("wb") as raw:
+        # Where zipfile cannot seek it writes data descriptors.
+        target = _Unseekable(raw) if descriptors else raw
+        with zipfile.ZipFile(target, "w") as archive:  # type: ignore[arg-type]
+            for name, (content, method) in members.items():
+                archive.writestr(zipfile.ZipInfo(name), content, compress_type=method)
+    spans = {}
+    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+        for info in archive.infolist():
+            names, extra = struct.unpack_from("<HH", os.pread(file.fileno(), 30, info.header_offset), 26)
+            offset = info.header_offset + 30 + names + extra
+            spans[info.filename] = engine.Span(offset, info.compress_size, info.file_size, info.CRC, info.compress_type)
+    return Zip(path, spans, {name: content for name, (content, _) in members.items()})
 
 
 class _Unseekable:

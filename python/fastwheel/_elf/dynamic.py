@@ -62,6 +62,7 @@ __all__ = [
     "DT_VERNEED",
     "DT_VERNEEDNUM",
     "DT_VERSYM",
+    "MOST_ENTRIES",
     "Dynamic",
     "StringTable",
     "check_spent",
@@ -132,7 +133,7 @@ _SINGLE: Final = (
 )
 
 #: A dynamic section has some forty entries; this many are a broken file.
-_MOST_ENTRIES: Final = 65536
+MOST_ENTRIES: Final = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,14 +217,14 @@ def read_dynamic(data: bytes | memoryview, header: Header, segments: Sequence[Se
     size = header.bits // 4
     entries: list[tuple[int, int]] = []
     ended = base.memory_size > base.file_size
-    most = min(room // size, _MOST_ENTRIES)
+    most = min(room // size, MOST_ENTRIES)
     window = data[offset : offset + most * size]
     for tag, value in struct.iter_unpack(header.order + ("QQ" if header.bits == 64 else "II"), window):
         if tag == DT_NULL:
             ended = True
             break
         entries.append((tag, value))
-    if len(entries) == _MOST_ENTRIES or not ended:
+    if len(entries) == MOST_ENTRIES or not ended:
         raise ElfError("FW304", "PT_DYNAMIC: no DT_NULL")
     for name, tag in _SINGLE:
         count = 0

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fastwheel._elf.header import Header
 
 __all__ = [
+    "LONGEST_INTERPRETER",
     "PF_R",
     "PF_W",
     "PF_X",
@@ -57,7 +58,7 @@ PF_X: Final = 1
 PF_W: Final = 2
 PF_R: Final = 4
 
-_LONGEST_INTERPRETER: Final = 4096
+LONGEST_INTERPRETER: Final = 4096
 
 
 def read_segments(data: bytes | memoryview, header: Header) -> tuple[Segment, ...]:
@@ -170,7 +171,7 @@ def read_interpreter(data: bytes | memoryview, segments: Sequence[Segment]) -> b
             continue
         if segment.offset > len(data) or segment.file_size > len(data) - segment.offset:
             raise ElfError("FW303", "PT_INTERP: p_offset + p_filesz is behind the end of the file")
-        if segment.file_size > _LONGEST_INTERPRETER:
+        if segment.file_size > LONGEST_INTERPRETER:
             raise ElfError("FW303", "PT_INTERP is longer than 4096 bytes")
         text = bytes(data[segment.offset : segment.offset + segment.file_size])
         end = text.find(b"\0")

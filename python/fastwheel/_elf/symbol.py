@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from fastwheel._elf.model import Segment
 
 __all__ = [
+    "NEIGHBOURS",
     "SHN_UNDEF",
     "STB_GLOBAL",
     "STB_LOCAL",
@@ -60,7 +61,7 @@ STB_WEAK: Final = 2
 STT_FUNC: Final = 2
 
 #: Addresses behind DT_SYMTAB at which something else begins.
-_NEIGHBOURS: Final = (
+NEIGHBOURS: Final = (
     DT_HASH,
     DT_STRTAB,
     DT_RELA,
@@ -219,7 +220,7 @@ def read_symbol_table(
             return SymbolTable(offset, count, exact=True)
     bound = 0
     for tag, value in dynamic.entries:
-        if tag in _NEIGHBOURS and value > address and (value - address) // size < most:
+        if tag in NEIGHBOURS and value > address and (value - address) // size < most:
             most = (value - address) // size
             bound = value
     # each symbol has a version index
