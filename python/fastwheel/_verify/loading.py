@@ -16,7 +16,7 @@ from fastwheel.policy.match import is_libpython
 from fastwheel.policy.tables import policies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from fastwheel._verify.model import Level
     from fastwheel._verify.targets import Target
@@ -87,7 +87,7 @@ def load_all(wheel: Wheel, targets: Sequence[Target], provides: Sequence[str], j
         )
         interpreters.update(dict.fromkeys(simulation.interpreters))
         baselines[policy.name] = None
-        found += _findings(wheel, target, simulation)
+        found += _findings(wheel, target, simulation, targets[0].found.digests)
         symbols.update({unit.path: len(unit.facts.undefined) for unit in target.found.units})
         good = [outcome for outcome in simulation.outcomes if outcome.loads]
         loaded |= {key for outcome in good for key in (outcome.root, *outcome.group) if key in symbols}
@@ -110,7 +110,7 @@ def _interpreters(wheel: Wheel) -> tuple[str, ...]:
     return interpreters_of(wheel.filename.tags) or tuple(old)
 
 
-def _findings(wheel: Wheel, target: Target, simulation: Simulation) -> Iterator[Finding]:
+def _findings(wheel: Wheel, target: Target, simulation: Simulation, digests: Mapping[str, bytes]) -> Iterator[Finding]:
     members = {unit.path: unit.member for unit in target.found.units}
     grafts = frozenset(unit.path for unit in target.found.units if is_graft(unit))
     groups: dict[tuple[object, ...], list[Found]] = defaultdict(list)
@@ -122,15 +122,24 @@ def _findings(wheel: Wheel, target: Target, simulation: Simulation) -> Iterator[
     for group in groups.values():
         first = group[0]
         code = "FV606" if _is_python(first) else _CODES[first.kind]
+        member = members.get(first.file)
         level, remarks = _weigh(first, simulation, grafts)
         roots = [root for root in simulation.roots_of(first) if root != first.file]
+        if first.kind is Kind.SONAME_CLASH:
+            twins = [unit for unit in target.found.units if unit.facts.soname == first.needed]
+            if any(map(is_graft, twins)):
+                continue  # FV502
+            if len({digests.get(unit.member) for unit in twins}) == 1:
+                level = "note"
+            roots = []
+            member = min((unit.member for unit in twins), default=member)
         if roots:
             more = f" and {len(roots) - 3} more" if len(roots) > 3 else ""
             remarks.append(f"met when loading {', '.join(map(escape, roots[:3]))}{more}")
         yield finding(
             code,
             _message(group, simulation.interpreters),
-            members.get(first.file),
+            member,
             level=level,
             details=[*_details(group), *remarks],
             hint=_HINTS.get(code),
@@ -143,6 +152,8 @@ def _group_key(item: Found) -> tuple[object, ...]:
     """Findings of one kind that one file has for one reason are told together."""
     if item.kind is Kind.UNKNOWN and item.needed is not None:
         return item.kind, item.level, item.needed
+    if item.kind is Kind.SONAME_CLASH:
+        return item.kind, item.needed
     if item.symbol is not None:
         return item.kind, item.level, item.file, item.version, _is_python(item)
     return item.kind, item.level, item.file, item.needed, item.version, item.message

@@ -78,7 +78,7 @@ def _purelib(wheel: Wheel, targets: Sequence[Target], member: str) -> Iterator[F
             "FV203",
             f"WHEEL has Root-Is-Purelib: true, but the wheel holds compiled code, such as {escape(units[0].member)}",
             member,
-            level="error" if not pure_name else "warning",
+            level="error" if not pure_name and any(unit.python for unit in units) else "warning",
             hint="on systems with lib64 it lands apart from the rest of platlib: build it as a platform wheel",
         )
     if pure_name and units:
