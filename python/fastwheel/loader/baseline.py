@@ -125,9 +125,8 @@ class Baseline:
 
 
 def _musl_version(policy: Policy) -> str:
-    """The oldest musl that a policy promises; of no policy the newest known."""
-    parts = policy.base.split("_")
-    if len(parts) != 3 or not (parts[1] + parts[2]).isdigit():
-        return "99"
-    # musllinux_1_1 began with Alpine 3.12's 1.1.24: nothing older was ever built for.
-    return "1.1.24" if parts[1:] == ["1", "1"] else f"{parts[1]}.{parts[2]}.0"
+    """The oldest musl that a policy's systems have; of no policy the newest known."""
+    if policy.arch is Arch.LOONGARCH64:
+        return "1.2.5"  # the first that knows it
+    # Alpine never released another 1.1 that wheels are built for, nor an older 1.2.
+    return {"musllinux_1_1": "1.1.24", "musllinux_1_2": "1.2.2"}.get(policy.base, "99")
