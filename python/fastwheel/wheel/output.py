@@ -28,7 +28,8 @@ __all__ = ["check_target", "open_spill", "write_atomically", "write_error"]
 _T = TypeVar("_T")
 #: Signals that end the process. SIGINT is taken over first and given back last: Python's own handler for it raises,
 #: which must not happen while the others are half taken over.
-_ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: Windows has no SIGHUP; the pure wheel can be imported there.
+_ENDING: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _NAME_MAX: Final = 255
 
 
