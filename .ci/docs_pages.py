@@ -31,6 +31,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def moved(text: str) -> str:
     """Return a page of the top folder with its links into `docs/` as seen from `docs/project/`."""
+    for page, name in COPIES.items():
+        text = text.replace(f"]({name})", f"]({page.rpartition('/')[2]})")
     return re.sub(r"\]\(docs/", "](../", text)
 
 
