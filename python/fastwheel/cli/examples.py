@@ -61,6 +61,7 @@ EXAMPLES: Final[dict[str, tuple[Example, ...]]] = {
         (f"fastwheel repair --strip -z 9 {_WHEEL}", "a small wheel"),
         (f"fastwheel repair -L .grafts --no-update-tags {_WHEEL}", "another folder for grafts; the name stays"),
         (f"fastwheel repair --force-rpath --keep-rpath {_WHEEL}", "DT_RPATH, and the search paths that were there"),
+        (f'fastwheel repair --summary "$GITHUB_STEP_SUMMARY" {_WHEEL}', "with a table on the page of the CI job"),
         (f"fastwheel repair --patcher patchelf {_WHEEL}", "accepted for auditwheel's sake"),
         (f"fastwheel repair --disable-isa-ext-check {_WHEEL}", "a wheel for new processors only"),
         (f"fastwheel repair --allow-pure-python-wheel -v {_COLOR} {_WHEEL}", "also where nothing is compiled"),
@@ -82,6 +83,10 @@ EXAMPLES: Final[dict[str, tuple[Example, ...]]] = {
         ("fastwheel verify --strict --ignore FV503 -q wheelhouse/*.whl", "in CI: warnings count, but this one"),
         ("fastwheel verify --provides libtorch.so wheelhouse/*.whl", "libraries that another package brings"),
         (f"fastwheel verify --json -v {_COLOR} wheelhouse/*.whl", "for programs"),
+        (
+            'fastwheel verify --summary "$GITHUB_STEP_SUMMARY" wheelhouse/*.whl',
+            "with a table on the page of the CI job",
+        ),
         ("fastwheel verify --policy site.json wheelhouse/*.whl", "platforms of your own"),
         *_limits("fastwheel verify wheelhouse/*.whl"),
     ),
