@@ -38,9 +38,7 @@ _ALWAYS_THERE: Final = frozenset(
         "libgcc_s.so.1", "libstdc++.so.6", "libatomic.so.1", "libz.so.1",
     )
 )  # fmt: skip
-_LICENSE: Final = re.compile(
-    r"licen[cs]e|copying|copyright|notice|authors|third.?party|sbom|\.cdx\.json", re.IGNORECASE
-)
+_LICENSE: Final = re.compile(r"licen[cs]e|copying|copyright|notice|authors|third.?party", re.IGNORECASE)
 _MOST_TEXT: Final = 4 << 20  # bytes of license texts that are read
 #: Beginnings of names of libraries whose projects are called otherwise.
 _PROJECTS: Final = {
@@ -209,7 +207,7 @@ def license_findings(wheel: Wheel, targets: Sequence[Target]) -> Iterator[Findin
 
 
 def _license_text(wheel: Wheel) -> str:
-    """Names and contents of all that looks like a license or a list of parts, in lower case."""
+    """Names and contents of all that looks like a license, in lower case; a bill of materials is none."""
     parts: list[str] = []
     left = _MOST_TEXT
     for member in wheel.archive.members:
