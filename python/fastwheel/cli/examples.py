@@ -83,10 +83,7 @@ EXAMPLES: Final[dict[str, tuple[Example, ...]]] = {
         ("fastwheel verify --strict --ignore FV503 -q wheelhouse/*.whl", "in CI: warnings count, but this one"),
         ("fastwheel verify --provides libtorch.so wheelhouse/*.whl", "libraries that another package brings"),
         (f"fastwheel verify --json -v {_COLOR} wheelhouse/*.whl", "for programs"),
-        (
-            'fastwheel verify --summary "$GITHUB_STEP_SUMMARY" wheelhouse/*.whl',
-            "with a table on the page of the CI job",
-        ),
+        ('fastwheel verify --summary "$GITHUB_STEP_SUMMARY" wheelhouse/*.whl', "a table on the page of the CI job"),
         ("fastwheel verify --policy site.json wheelhouse/*.whl", "platforms of your own"),
         *_limits("fastwheel verify wheelhouse/*.whl"),
     ),
