@@ -20,6 +20,13 @@ __all__ = ["WheelFileName"]
 _TAGS = re.compile(r"\w+(?:\.\w+)*", re.ASCII)
 #: ABI and Python tags: where the platform should be, they show that something was put before them.
 _NO_PLATFORM = re.compile(r"none|abi\d.*|(?:cp|pp|py)\d.*", re.ASCII)
+#: A name without a build tag and with a version in its normal form (PEP 440): nothing more is to be checked in it.
+_PLAIN = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9_.]*"
+    r"-\d{1,9}(?:\.\d{1,9})*(?:(?:a|b|rc)\d{1,9})?(?:\.post\d{1,9})?(?:\.dev\d{1,9})?(?:\+[a-z0-9]{1,9}(?:\.[a-z0-9]{1,9})*)?"
+    r"-[a-z]\w*(?:\.[a-z]\w*)*-\w+(?:\.\w+)*-\w+(?:\.\w+)*",
+    re.ASCII,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +61,6 @@ class WheelFileName:
         Raises:
             FastwheelError: FW200 it is no valid name of a wheel.
         """
-        from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
         if not name.endswith(".whl"):
             _invalid(name, "it does not end in .whl")
         parts = name[:-4].split("-")
@@ -73,10 +78,9 @@ class WheelFileName:
                 _invalid(name, f"'{shown(tags)}' is no set of tags")
         project, version, *tag_sets = parts
         middle = [build] if build else []
-        try:
-            parse_wheel_filename("-".join([project, version, *middle, *tag_sets]) + ".whl")
-        except (InvalidWheelFilename, ValueError) as error:
-            _invalid(name, shown(_reason(str(error))))
+        stem = "-".join([project, version, *middle, *tag_sets])
+        if not _PLAIN.fullmatch(stem) or "__" in project:
+            _check(stem, name)
         python, abi, platform = (tuple(tags.split(".")) for tags in tag_sets)
         return cls(project, version, build, python, abi, platform, variant or "")
 
@@ -109,6 +113,16 @@ class WheelFileName:
     def with_platforms(self, tags: Iterable[str]) -> WheelFileName:
         """Return the name with these platform tags instead, sorted, each once."""
         return replace(self, platform_tags=tuple(sorted(set(tags))))
+
+
+def _check(stem: str, name: str) -> None:
+    """Refuse a name that `packaging` refuses; importing it takes a tenth of the time of a `show`."""
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+    try:
+        parse_wheel_filename(f"{stem}.whl")
+    except (InvalidWheelFilename, ValueError) as error:
+        _invalid(name, shown(_reason(str(error))))
 
 
 def _reason(message: str) -> str:

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,11 +161,15 @@ class Wheel:
             fail("FW202", self.archive.label, message, "give the file its original name")
 
     def _same_project(self, name: str) -> bool:
+        if _simple(name) == _simple(self.filename.project):
+            return True  # without importing what decides the rest
         from packaging.utils import canonicalize_name
 
         return canonicalize_name(name) == canonicalize_name(self.filename.project)
 
     def _same_version(self, text: str) -> bool:
+        if text == self.filename.version:
+            return True
         from packaging.version import InvalidVersion, Version
 
         try:
@@ -285,6 +288,8 @@ class Wheel:
         if algorithm == "sha256":
             actual = sha256
         else:
+            import hashlib
+
             hasher = hashlib.new(algorithm)
             for piece in self.archive.stream(self.archive.names[name]):
                 hasher.update(piece)
@@ -292,3 +297,8 @@ class Wheel:
         if actual != digest:
             message = f"the content of '{shown(name)}' does not match its hash in RECORD"
             yield RecordProblem("hash", name, message)
+
+
+def _simple(project: str) -> str:
+    """A project's name in the spelling of PEP 503, but for runs of separators."""
+    return project.lower().replace("_", "-").replace(".", "-")
