@@ -74,7 +74,7 @@ def test_metadata(wheels: Wheels, kind: str, repository: Path) -> None:
     assert metadata["Requires-Python"] == ">=3.10"
     assert metadata["License-Expression"] == "MIT"
     licences = metadata.get_all("License-File")
-    assert "LICENSE" in licences
+    assert set(licences) == {"LICENSE", "THIRD-PARTY-LICENSES.txt"}
     for name in licences:
         assert files[f"{info(wheels[kind])}/licenses/{name}"] == (repository / name).read_bytes()
     assert {line.split(",")[0] for line in metadata.get_all("Project-URL")} >= {"Source", "Documentation", "Changelog"}
@@ -82,6 +82,12 @@ def test_metadata(wheels: Wheels, kind: str, repository: Path) -> None:
     links = re.findall(r"\]\(([^)\s]+)\)", metadata.get_payload())
     assert links
     assert all(link.startswith("https://") for link in links), links
+
+
+def test_licences_of_what_is_compiled_in(repository: Path) -> None:
+    """Those of the crates that Cargo.lock names now."""
+    done = subprocess.run([sys.executable, repository / ".ci/notices", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_index_takes_them(wheels: Wheels, sdist: Path, command: Run) -> None:
