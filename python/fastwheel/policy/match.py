@@ -102,11 +102,14 @@ def blacklisted(policy: Policy, needed: Iterable[str], undefined: Iterable[str])
         needed: the libraries that one file needs directly.
         undefined: that file's undefined symbols that are not weak (`Facts.undefined`).
     """
+    suspects = [lib for lib in dict.fromkeys(needed) if policy.blacklist.get(lib)]
+    if not suspects:
+        return {}  # nearly always: the symbols of a file may be many
     names = frozenset(undefined)
     found = {}
-    for lib in dict.fromkeys(needed):
-        denied = policy.blacklist.get(lib)
-        if denied and (hits := names if "*" in denied else denied & names):
+    for lib in suspects:
+        denied = policy.blacklist[lib]
+        if hits := names if "*" in denied else denied & names:
             found[lib] = tuple(sorted(hits))
     return found
 
