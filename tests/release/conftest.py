@@ -18,7 +18,17 @@ import pytest
 TOP = Path(__file__).resolve().parents[2]
 
 #: What of the source distribution decides what a wheel holds.
-COMPILED = ("python/", "rust/", "Cargo", "pyproject.toml", "README.md", "LICENSE", "THIRD-PARTY", ".ci/release", "PKG-INFO")
+COMPILED = (
+    "python/",
+    "rust/",
+    "Cargo",
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "THIRD-PARTY",
+    ".ci/release",
+    "PKG-INFO",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
