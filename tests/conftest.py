@@ -21,6 +21,10 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 hypothesis.settings.register_profile("repository", deadline=None)
 hypothesis.settings.load_profile("repository")
 
+# What a CI system says about itself would change what the programs under test print.
+for _name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "FORCE_COLOR", "NO_COLOR"):
+    os.environ.pop(_name, None)
+
 
 @dataclass(frozen=True)
 class Source:
