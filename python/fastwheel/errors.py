@@ -133,6 +133,10 @@ class FastwheelError(Exception):
         self.details = details
         self.hint = hint
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle it whole: executors hand errors from one process to another."""
+        return _again, (type(self), self.message, self.code, self.details, self.hint)
+
     @property
     def exit_status(self) -> int:
         """The exit status of the command line for this error (0 is never an error)."""
@@ -141,6 +145,15 @@ class FastwheelError(Exception):
     def to_dict(self) -> dict[str, object]:
         """Return the error as plain data for `--json`."""
         return {"code": self.code, "message": self.message, "details": list(self.details), "hint": self.hint}
+
+
+def _again(
+    kind: type[FastwheelError], message: str, code: str, details: tuple[str, ...], hint: str | None
+) -> FastwheelError:
+    """Make an error again of its parts."""
+    error = kind.__new__(kind)
+    FastwheelError.__init__(error, message, code=code, details=details, hint=hint)
+    return error
 
 
 class ElfError(FastwheelError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -50,10 +50,21 @@ class Policy:
     allowlist: frozenset[str] = field(hash=False, repr=False)
     blacklist: Mapping[str, frozenset[str]] = field(hash=False, repr=False)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the mappings as what they show: executors hand policies from one process to another."""
+        values = (getattr(self, item.name) for item in fields(self))
+        return _again, tuple(dict(value) if isinstance(value, MappingProxyType) else value for value in values)
+
     @property
     def is_linux(self) -> bool:
         """Whether this is the last resort, `linux_<arch>`: it allows everything and promises nothing."""
         return self.priority == 0
+
+
+def _again(*values: Any) -> Policy:
+    """Make a policy again of its parts."""
+    parts: list[Any] = [MappingProxyType(value) if isinstance(value, dict) else value for value in values]
+    return Policy(*parts)
 
 
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -24,7 +24,7 @@ pub struct Load {
 /// Applies `work` to each item, the heaviest first, on `jobs` threads (0: one per usable processor).
 ///
 /// `weight` is the number of bytes that an item keeps in memory while it is worked on; the sum of those in work at one
-/// time stays under 32 MiB, or is that of the one item that is larger. `start` makes what each thread keeps from one item
+/// time stays under 24 MiB, or is that of the one item that is larger. `start` makes what each thread keeps from one item
 /// to the next. The first fault ends the call; which of several is returned depends on timing, that there is one does not.
 pub fn map<T: Sync, S, R: Send>(
     items: &[T],
@@ -160,7 +160,7 @@ struct Budget {
 
 impl Budget {
     fn new(largest: u64) -> Self {
-        let limit = largest.max(32 * 1024 * 1024);
+        let limit = largest.max(24 * 1024 * 1024);
         Self { limit, held: Mutex::new(0), freed: Condvar::new() }
     }
 
