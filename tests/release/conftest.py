@@ -91,7 +91,7 @@ def kept(sdist: Path, cache: Path) -> Callable[[str, Callable[[Path], None]], Pa
                 shutil.rmtree(scratch, ignore_errors=True)
                 scratch.mkdir()
                 fill(scratch)
-                for stale in cache.glob(f"{name}-*"):
+                for stale in cache.glob(f"{name}-{'[0-9a-f]' * 16}*"):
                     if stale != scratch:
                         shutil.rmtree(stale)
                 scratch.rename(path)
