@@ -97,6 +97,11 @@ def other_processor_first(site: Site) -> None:
     site.make("a.so", NEEDS_F, site.stub("libf.so.1", HAS_F), RUNPATH + "$ORIGIN/bad:$ORIGIN/good")
 
 
+def other_processor_only(site: Site) -> None:
+    other_processor_first(site)
+    (site.folder / "good" / "libf.so.1").unlink()
+
+
 def two_of_one_soname(site: Site) -> None:
     site.make("old/libf.so.1", "int e;")
     site.make("new/libf.so.1", HAS_F)
@@ -355,6 +360,7 @@ FAILS: dict[Make, tuple[Kind, str]] = {
     runpath_is_not_inherited: (Kind.LIBRARY_MISSING, "libf.so.1: cannot open shared object file"),
     runpath_shuts_out_rpath: (Kind.LIBRARY_MISSING, "libf.so.1: cannot open shared object file"),
     text_in_place_of_a_library: (Kind.LIBRARY_INVALID, "invalid ELF header"),
+    other_processor_only: (Kind.WRONG_MACHINE, "libf.so.1: cannot open shared object file"),
     relative_path: (Kind.LIBRARY_MISSING, "libs/libf.so.1: cannot open shared object file"),
     no_default_folders: (Kind.LIBRARY_MISSING, "cannot open shared object file"),
     version_missing: (Kind.VERSION_MISSING, "version `V_1' not found"),

@@ -87,8 +87,7 @@ class Baseline:
 
     def _make(self, name: str) -> LoadedObject:
         if self.libc is Libc.MUSL and (name in (self.arch.musl_libc, "libc.so") or is_loader(name)):
-            names = musl_symbols(self.arch, _musl_version(self.policy))
-            return LoadedObject(name, "system", name, symbols=Symbols(names, {}) if names else None)
+            return LoadedObject(name, "system", name, symbols=_musl_libc(self.policy))
         known = table(name, self.arch)
         if known is None:
             unknown = self.policy.is_linux and not is_loader(name) and name not in self._allow
@@ -124,9 +123,23 @@ class Baseline:
         return frozenset(f"{prefix}_{one}" for prefix in prefixes for one in versions.get(prefix, ()))
 
 
-def _musl_version(policy: Policy) -> str:
-    """The oldest musl that a policy's systems have; of no policy the newest known."""
+#: The releases of musl that a tag stands for, the oldest in use and the newest known. Alpine never released another 1.1
+#: that wheels are built for, nor an older 1.2.
+_MUSL: Final = {"musllinux_1_1": ("1.1.24", "1.1.24"), "musllinux_1_2": ("1.2.2", "99")}
+
+
+def _musl_libc(policy: Policy) -> Symbols | None:
+    """What musl's C library defines on every system of a policy, and what only newer ones have."""
+    known = musl_symbols(policy.arch)
+    if not known:
+        return None
+    oldest, newest = _MUSL.get(policy.base, ("99", "99"))
     if policy.arch is Arch.LOONGARCH64:
-        return "1.2.5"  # the first that knows it
-    # Alpine never released another 1.1 that wheels are built for, nor an older 1.2.
-    return {"musllinux_1_1": "1.1.24", "musllinux_1_2": "1.2.2"}.get(policy.base, "99")
+        oldest = "1.2.5"  # the first that knows it
+    names = frozenset(name for name, since in known.items() if _number(since) <= _number(newest))
+    recent = {name: known[name] for name in names if _number(known[name]) > _number(oldest)}
+    return Symbols(names, {}, since=recent)
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))

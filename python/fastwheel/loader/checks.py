@@ -13,13 +13,13 @@ from fastwheel.loader.model import Finding, Kind, Level
 from fastwheel.policy.arch import Arch, Libc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from fastwheel._elf.model import Facts, Segment
     from fastwheel.loader.load import Group
     from fastwheel.loader.model import LoadedObject
 
-__all__ = ["check", "check_root", "check_tls"]
+__all__ = ["check", "check_age", "check_root", "check_tls"]
 
 _PT_LOAD: Final = 1
 _PT_TLS: Final = 7
@@ -75,6 +75,22 @@ def _alignment(item: LoadedObject, loads: list[Segment], libc: Libc, arch: Arch)
     if small and not any(align & (_SMALLEST_PAGE - 1) for align in small):
         message = f"{name} is aligned to pages of {min(small)} bytes; kernels of {arch} with {page} refuse it"
         yield Finding(Kind.PAGE_SIZE, Level.WARNING, item.key, message)
+
+
+def check_age(item: LoadedObject, system: Iterable[LoadedObject]) -> Iterator[Finding]:
+    """Yield what an object needs of newer releases of the C library than the oldest that its tag promises."""
+    for libc in system:
+        releases: dict[str, list[str]] = {}
+        since = libc.symbols.since if libc.symbols is not None else {}
+        for name in sorted(name for names in item.references.values() for name in names & since.keys()):
+            releases.setdefault(since[name], []).append(name)
+        for release, names in sorted(releases.items()):
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            message = (
+                f"{escape(item.key)} needs musl {release} or newer (for {', '.join(map(escape, names[:5]))}{more}),"
+                " which the tag does not say"
+            )
+            yield Finding(Kind.NEWER_LIBC, Level.WARNING, item.key, message, needed=libc.soname, version=release)
 
 
 def check_root(item: LoadedObject, libc: Libc) -> tuple[Finding, ...]:

@@ -217,6 +217,7 @@ class Loader:
 
     def _search(self, item: LoadedObject, chain: tuple[LoadedObject, ...], name: str) -> _Answer:
         searched: list[str] = []
+        passed: Fault | None = None
         wanted = None if item.facts is None else abi_of(item.facts)
         if "/" in name or not name:
             found = self._by_path(item, name, wanted, searched)
@@ -225,9 +226,11 @@ class Loader:
             for place in (place for one in chain for place in self._places.of(one)[1]):
                 found = self._in_place(place, name, wanted)
                 searched.append(place.label if not isinstance(found, Fault) else f"{place.label}: {found.reason}")
-                if found is not None and not (isinstance(found, Fault) and not found.fatal):
+                if isinstance(found, Fault) and not found.fatal:
+                    passed = found
+                    found = None
+                if found is not None:
                     break
-                found = None
             if found is None:
                 nodeflib = item.facts is not None and bool(item.facts.dt_flags_1 & _DF_1_NODEFLIB)
                 found = self._system.library(name, defaults=not nodeflib)
@@ -235,7 +238,7 @@ class Loader:
         if found is None and item.facts is None:
             return _Answer(None, None)  # what a library of the baseline needs is the baseline's own business
         if found is None or isinstance(found, Fault):
-            return _Answer(None, self._finding(item, name, found, tuple(dict.fromkeys(searched))))
+            return _Answer(None, _finding(item, name, found, passed, tuple(dict.fromkeys(searched))))
         return _Answer(found, None)
 
     def _in_place(self, place: Place, name: str, wanted: Abi | None) -> LoadedObject | Fault | None:
@@ -275,13 +278,21 @@ class Loader:
                 return found
         return None
 
-    def _finding(self, item: LoadedObject, name: str, fault: Fault | None, searched: tuple[str, ...]) -> Finding:
-        where = escape(item.key)
-        if fault is not None:
-            message = f"{where} needs {escape(name)}, and what the loader finds is no use: {fault.reason}"
-            return Finding(Kind.LIBRARY_INVALID, Level.ERROR, item.key, message, needed=name, searched=searched)
-        message = f"{where} needs {escape(name) or 'a library without name'}, which is neither found nor promised"
-        return Finding(Kind.LIBRARY_MISSING, Level.ERROR, item.key, message, needed=name, searched=searched)
+
+def _finding(
+    item: LoadedObject, name: str, fault: Fault | None, passed: Fault | None, searched: tuple[str, ...]
+) -> Finding:
+    """Say that a library was not found; `fault` made the loader give up, `passed` was passed over."""
+    where = escape(item.key)
+    kind = Kind.LIBRARY_MISSING
+    message = f"{where} needs {escape(name) or 'a library without name'}, which is neither found nor promised"
+    if fault is not None:
+        kind = Kind.LIBRARY_INVALID
+        message = f"{where} needs {escape(name)}, and what the loader finds is no use: {fault.reason}"
+    elif passed is not None:
+        kind = Kind.WRONG_MACHINE
+        message = f"{where} needs {escape(name)}, and finds nothing that fits: {passed.reason}"
+    return Finding(kind, Level.ERROR, item.key, message, needed=name, searched=searched)
 
 
 def _misfit(item: LoadedObject, wanted: Abi) -> Fault | None:

@@ -44,6 +44,9 @@ class Kind(str, Enum):
     LIBRARY_INVALID = "library-invalid"
     #: The library `needed` does not define `version`.
     VERSION_MISSING = "version-missing"
+    #: A symbol is not in the oldest release of the C library `needed` that the tag promises, but from release `version`
+    #: on; musl's symbols have no versions, and its tags no third number.
+    NEWER_LIBC = "newer-libc"
     #: `version` is asked of `needed`, which is not among the loaded libraries: glibc's loader aborts.
     VERSION_FILE_MISSING = "version-file-missing"
     #: Versions are asked of `needed`, which defines none at all: glibc takes what it finds there.
@@ -61,7 +64,7 @@ class Kind(str, Enum):
     NOT_LOADABLE = "not-loadable"
     #: Its headers ask for what the loader refuses (p_align, no PT_LOAD, no PT_DYNAMIC).
     BAD_SEGMENTS = "bad-segments"
-    #: For another processor, class, byte order or calling convention than the wheel's tag.
+    #: The only files of the name `needed` on the search path are for another processor, class or calling convention.
     WRONG_MACHINE = "wrong-machine"
     #: More thread-local memory of the initial-exec model than the loader keeps in reserve.
     STATIC_TLS = "static-tls"
@@ -225,9 +228,10 @@ class Symbols:
         bare: the names that serve a reference without a version, `plain` among them.
         versions: version ▶ its names, hidden ones (`@` instead of `@@`) included.
         endless: whether a version that is not in `versions` may exist too: of a system of unknown age.
+        since: the names that only newer releases of a promised C library have ▶ the release.
     """
 
-    __slots__ = ("bare", "endless", "plain", "versions")
+    __slots__ = ("bare", "endless", "plain", "since", "versions")
 
     def __init__(
         self,
@@ -236,8 +240,10 @@ class Symbols:
         bare: frozenset[str] | None = None,
         *,
         endless: bool = False,
+        since: Mapping[str, str] | None = None,
     ) -> None:
         """Make it; `bare` is everything unless given."""
+        self.since = since or {}
         self.endless = endless
         self.plain = plain
         self.versions = versions

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from fastwheel.errors import escape
 from fastwheel.loader.bind import Binder
-from fastwheel.loader.checks import check, check_root, check_tls
+from fastwheel.loader.checks import check, check_age, check_root, check_tls
 from fastwheel.loader.load import Loader
 from fastwheel.loader.model import Finding, Kind, Level, LoadedObject, Outcome, RootKind, Symbols
 
@@ -81,6 +81,7 @@ def run(
             if item.key not in checked:
                 checked[item.key] = (
                     *check(item, system.libc, system.arch, relr=relr),
+                    *check_age(item, system.process),
                     *_vague(loader, item),
                     *clashes.get(item.key, ()),
                 )

@@ -97,15 +97,12 @@ def _sections(text: str, arch: Arch) -> Iterator[tuple[str, Table]]:
 
 
 @cache
-def musl_symbols(arch: Arch, version: str) -> frozenset[str]:
-    """Return what musl's C library of a version (such as "1.2.0") defines; empty if that is not known."""
-    sections = dict(_sections(read_text("musl.txt"), arch))
-    known = sections.get("libc.so")
+def musl_symbols(arch: Arch) -> dict[str, str]:
+    """Return what musl's C library defines on a processor, each name with the release that it is known from.
+
+    Releases before 1.1.24 are not told apart from it. Empty if nothing is known.
+    """
+    known = dict(_sections(read_text("musl.txt"), arch)).get("libc.so")
     if known is None:
-        return frozenset()
-    wanted = _number(version)
-    return frozenset().union(*(names for since, names in known.versions.items() if _number(since) <= wanted))
-
-
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
+        return {}
+    return {name: since for since, names in known.versions.items() for name in names}
