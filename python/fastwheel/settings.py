@@ -15,6 +15,7 @@ Which options there are is the caller's knowledge; the command line hands them i
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ __all__ = ["Known", "Setting", "find_settings", "read_settings"]
 
 #: Keys that mean something else to each verb, and so can't be said to all at once.
 _EACH_ITS_OWN: Final = frozenset({"plat", "format"})
+#: Of a settings file, in bytes: far more than any has.
+_LARGEST: Final = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +65,28 @@ def find_settings(folder: Path) -> Path | None:
     Raises:
         FastwheelError: FW801 a file that seems to hold one is not TOML.
     """
-    folder = Path(os.path.abspath(folder))
+    try:
+        folder = Path(os.path.abspath(folder))
+    except FileNotFoundError:  # the current folder was deleted: nothing is in it or above it
+        return None
     for place in (folder, *folder.parents):
         path = place / "pyproject.toml"
-        try:
-            content = path.read_bytes()
-        except OSError:
-            continue
+        content = _of_a_file(path)
         # Most files say nothing about us: they need not be parsed.
         if b"fastwheel" in content and _table(path, _parsed(path, content)) is not None:
             return path
     return None
+
+
+def _of_a_file(path: Path) -> bytes:
+    """The content of a file that may be anything, or not there: never waits for a FIFO, never reads without end."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return b""
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY), "rb") as file:
+            return file.read(_LARGEST)
+    except OSError:
+        return b""
 
 
 def read_settings(path: Path, known: Known) -> dict[str, dict[str, Any]]:

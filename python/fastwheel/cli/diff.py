@@ -27,8 +27,8 @@ class _TroubleError(FastwheelError):
 
 
 @click.command(cls=Verb)
-@click.argument("before", metavar="BEFORE", type=click.Path(path_type=Path))
-@click.argument("after", metavar="AFTER", type=click.Path(path_type=Path))
+@click.argument("before", metavar="BEFORE", type=click.Path(path_type=Path, readable=False))
+@click.argument("after", metavar="AFTER", type=click.Path(path_type=Path, readable=False))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 @click.option(
     "--contents", is_flag=True, help="Compare all contents by SHA-256; without it equal sizes and CRCs are enough."

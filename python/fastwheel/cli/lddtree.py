@@ -13,7 +13,7 @@ __all__ = ["lddtree"]
 
 
 @click.command(cls=Verb)
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path, readable=False))
 @click.option(
     "--ldpaths",
     metavar="DIR[:DIR...]",

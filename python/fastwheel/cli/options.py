@@ -58,7 +58,7 @@ def wheel_argument(*, many: bool, remote: bool = False) -> Callable[[Callable[..
         metavar="WHEEL_FILE" + ("..." if many else ""),
         nargs=-1 if many else 1,
         required=True,
-        type=(_WheelOrUrl if remote else click.Path)(path_type=Path),
+        type=(_WheelOrUrl if remote else click.Path)(path_type=Path, readable=False),
         callback=_existing_file,
     )
 
@@ -98,7 +98,7 @@ def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
         "--policy",
         "policy_file",
         metavar="FILE",
-        type=click.Path(path_type=Path),
+        type=click.Path(path_type=Path, readable=False),
         help="Read more platform policies from this file.",
     )(function)
     function = click.option(

@@ -14,8 +14,14 @@ __all__ = ["patch"]
 
 
 @click.command(cls=Verb)
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="OUT", help="Write here instead of in place.")
+@click.argument("file", type=click.Path(path_type=Path, readable=False))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, readable=False),
+    metavar="OUT",
+    help="Write here instead of in place.",
+)
 @click.option("--set-soname", metavar="NAME", help="Set DT_SONAME.")
 @click.option("--set-runpath", metavar="PATH", help="Set DT_RUNPATH; DT_RPATH goes.")
 @click.option("--set-rpath", metavar="PATH", help="Set DT_RPATH; DT_RUNPATH goes.")

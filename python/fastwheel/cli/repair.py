@@ -26,7 +26,7 @@ __all__ = ["repair"]
 @click.option(
     "-w",
     "--wheel-dir",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, readable=False),
     default=Path("wheelhouse"),
     show_default=True,
     help="Put the repaired wheels here.",
@@ -71,7 +71,7 @@ __all__ = ["repair"]
 @click.option(
     "--cache-dir",
     metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path, file_okay=False, readable=False),
     envvar="FASTWHEEL_CACHE_DIR",
     help="Keep finished grafts in this folder, and use those that are there.",
 )

@@ -23,7 +23,7 @@ _FORMATS = ("text", "json", "dot", "mermaid", "svg")
 
 
 @click.command(cls=Verb)
-@click.argument("file", metavar="WHEEL|FILE", type=click.Path(path_type=Path))
+@click.argument("file", metavar="WHEEL|FILE", type=click.Path(path_type=Path, readable=False))
 @click.option(
     "--format",
     "form",

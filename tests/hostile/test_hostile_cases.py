@@ -1,0 +1,51 @@
+"""Hundreds of spoilt and odd inputs, machines and calls through the command line: each refused or served as it should.
+
+    python tests/hostile/mutate.py --seconds 3600
+
+runs random mutations of the same inputs for as long as one likes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import cases_elf
+import cases_faults
+import cases_wheel
+import cases_zip
+import pytest
+from arena import Arena, Case, Server, Tools, judge
+from rules import RULES
+
+ALL: tuple[Case, ...] = (*cases_zip.CASES, *cases_wheel.CASES, *cases_elf.CASES, *cases_faults.CASES)
+
+
+@pytest.fixture
+def open_arena(tools: Tools, server: Server) -> Iterator[Arena]:
+    """A sandbox that every user may walk to."""
+    folder = Path(tempfile.mkdtemp(prefix="fastwheel-hostile-", dir="/tmp"))
+    folder.chmod(0o755)
+    arena = Arena(folder / "arena", tools, server)
+    yield arena
+    for top, folders, _ in os.walk(folder):
+        for name in folders:
+            if not Path(top, name).is_symlink():
+                Path(top, name).chmod(0o755)
+    arena.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.parametrize("case", ALL, ids=[case.name for case in ALL])
+def test_case(open_arena: Arena, case: Case) -> None:
+    complaints = judge(open_arena, case)
+    assert not complaints, "\n".join(complaints)
+
+
+def test_each_rule_has_cases() -> None:
+    assert len(ALL) >= 1000
+    assert len({case.name for case in ALL}) == len(ALL)
+    assert {case.rule for case in ALL} == set(RULES)
