@@ -37,6 +37,8 @@ _MAP_FROM: Final = 1024 * 1024
 
 #: Members that take more than this in memory, compressed and not, come by piece by piece, as in the Rust engine.
 _MOST_WHOLE: Final = 32 * 1024 * 1024
+#: The same where they are hashed: who asks for that has more in memory.
+_MOST_WHOLE_HASHED: Final = 16 * 1024 * 1024
 #: A deflate stream produces at most 258 bytes for two bits.
 _MOST_PER_BYTE: Final = 1032
 #: A file made so that each of its tables leads back to an earlier place is inflated so often before all of it is kept.
@@ -125,7 +127,7 @@ def _member(fd: int, span: Span, digest: bool) -> Scanned:
             hashed.update(piece)
         return Scanned(sha256=hashed.digest())
     content: Buffer
-    if span.size + span.compressed_size > _MOST_WHOLE:
+    if span.size + span.compressed_size > (_MOST_WHOLE_HASHED if digest else _MOST_WHOLE):
         content = _sparse(fd, span, hashed if digest else None)
     else:
         content = b"".join(content_of(fd, span))

@@ -24,9 +24,11 @@ pub struct Scanned {
     pub sha256: Option<[u8; 32]>,
 }
 
-/// Members that take more than this in memory, compressed and not, come by piece by piece. Above it no two would be worked
-/// on at a time anyway; below it libdeflate does it in two thirds of the time.
+/// Members that take more than this in memory, compressed and not, come by piece by piece: libdeflate, which needs all at
+/// once, takes two thirds of the time.
 const MOST_WHOLE: u64 = 32 * 1024 * 1024;
+/// The same where they are hashed: that takes longer than either way, and who asks for it has more in memory.
+const MOST_WHOLE_HASHED: u64 = 16 * 1024 * 1024;
 /// What a member that comes by piece by piece may keep, by guess.
 const STREAMED: u64 = 16 * 1024 * 1024;
 /// A file made so that each of its tables leads back to an earlier place is inflated so often before all of it is kept.
@@ -36,7 +38,7 @@ const MOST_PASSES: u32 = 4;
 pub fn scan(file: &File, spans: &[Span], digest: bool, jobs: usize) -> Result<Vec<Scanned>, Fault> {
     let load = |span: &Span| {
         let work = span.size.saturating_add(span.compressed_size);
-        pool::Load { work, memory: if work > MOST_WHOLE { STREAMED } else { work } }
+        pool::Load { work, memory: if is_large(span, digest) { STREAMED } else { work } }
     };
     pool::map_sized(spans, jobs, load, Inflater::default, |inflater, span| {
         let scanned = member(inflater, file, span, digest);
@@ -49,12 +51,17 @@ pub fn scan(file: &File, spans: &[Span], digest: bool, jobs: usize) -> Result<Ve
     })
 }
 
+fn is_large(span: &Span, digest: bool) -> bool {
+    let most = if digest { MOST_WHOLE_HASHED } else { MOST_WHOLE };
+    span.size.saturating_add(span.compressed_size) > most
+}
+
 fn member(inflater: &mut Inflater, file: &File, span: &Span, digest: bool) -> Result<Scanned, Stop> {
     let elf = span.size >= MAGIC.len() as u64 && inflater.magic(file, span)? == MAGIC;
     if !elf && !digest {
         return Ok(Scanned::default());
     }
-    if span.size.saturating_add(span.compressed_size) > MOST_WHOLE {
+    if is_large(span, digest) {
         return large(inflater, file, span, elf, digest);
     }
     let content = inflater.view(file, span)?;
