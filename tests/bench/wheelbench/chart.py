@@ -15,6 +15,7 @@ _STYLES = {
     "repairwheel": ("#b8bec7", "D", 30),
     "auditwheel": ("#6b7280", "s", 38),
     "fastwheel (Python)": ("#f2b36b", "o", 40),
+    "fastwheel (cached)": ("#1c7ed6", "o", 40),
     "fastwheel": ("#d9480f", "o", 58),
     "floor": ("#1f2937", "|", 130),
 }
@@ -33,13 +34,14 @@ def draw(results: Sequence[Result], target: Path) -> None:
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
     shown = [result for result in results if result.row(OURS) is not None]
-    labels = [f"{result.title}  {result.key}" for result in shown]
-    style = {"svg.hashsalt": "fastwheel", "svg.fonttype": "path", "font.size": 9, "axes.axisbelow": True}
-    with mpl.rc_context(style):
+    styles = {tool: style for tool, style in _STYLES.items() if any(result.row(tool) for result in shown)}
+    labels = [f"{result.title}  {result.key}".replace("`", "") for result in shown]
+    settings = {"svg.hashsalt": "fastwheel", "svg.fonttype": "path", "font.size": 9, "axes.axisbelow": True}
+    with mpl.rc_context(settings):
         figure, axes = plt.subplots(1, 4, figsize=(13, 0.8 + 0.36 * len(shown)), sharey=True, layout="constrained")
         panels = (("wall", "wall time, seconds"), ("cpu", "CPU time, seconds"), ("memory", "peak memory, MiB"))
         for axis, (panel, title) in zip(axes, panels, strict=False):
-            for tool, (colour, mark, size) in _STYLES.items():
+            for tool, (colour, mark, size) in styles.items():
                 points = [(row, place) for place, one in enumerate(shown) if (row := one.row(tool)) is not None]
                 values = [_figure(row, panel) for row, _ in points]
                 places = [place for _, place in points]
@@ -52,7 +54,7 @@ def draw(results: Sequence[Result], target: Path) -> None:
         for axis in axes:
             axis.set_yticks(range(len(shown)), labels)
             axis.grid(color="#e5e7eb", linewidth=0.6)
-            axis.tick_params(length=0)
+            axis.tick_params(which="both", length=0)
             axis.spines[:].set_visible(False)
         axes[0].invert_yaxis()
         handles, names = axes[0].get_legend_handles_labels()

@@ -1,7 +1,8 @@
 //! `floor JOB.json`: the least work for the output of a repair, with nothing decided here.
 //!
 //! What it does: reads the central directory; inflates each ELF member as far as a reader has to (and no further);
-//! inflates, edits, hashes and deflates what is new, on as many threads as it is told; copies all else as the bytes they
+//! inflates, edits, hashes and deflates what is new, on as many threads as it is told (of a large member only the
+//! deflate blocks around the changes); copies all else as the bytes they
 //! are; carries over the rows of RECORD. What it leaves out, because the job says it: everything that decides. It
 //! resolves no library, judges no policy, hashes no source for a graft's name, asks no package database, checks no member
 //! against RECORD, trusts all its input, does not read its output back and does not sync it.
@@ -18,10 +19,11 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, fs, thread};
 
+use fastwheel_deflate::Deflater;
 use nix::fcntl::copy_file_range;
 
 use crate::job::{Job, Member, Source, Wheel};
-use crate::pack::{Packed, content, look, pack};
+use crate::pack::{Library, Packed, content, look, member, text};
 use crate::zip::{Archive, Header};
 
 type Key<'a> = (usize, &'a Source);
@@ -29,7 +31,9 @@ type Key<'a> = (usize, &'a Source);
 /// One thing for a thread to do.
 enum Task<'a> {
     Look(usize, &'a str, u64),
-    Pack(Key<'a>),
+    Member(Key<'a>),
+    Hash(usize),
+    Chunk(usize, usize),
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -51,53 +55,64 @@ fn key(index: usize, source: &Source) -> Key<'_> {
 
 /// Looks into members and makes all that is new, the largest first.
 fn work<'a>(job: &'a Job, archives: &[Archive]) -> io::Result<HashMap<Key<'a>, Packed>> {
-    let mut tasks = Vec::new();
+    let (mut tasks, mut libraries, mut packed) = (Vec::new(), Vec::new(), HashMap::new());
     for (index, (wheel, archive)) in job.wheels.iter().zip(archives).enumerate() {
         for (name, wanted) in &wheel.look {
             tasks.push((*wanted / 4, Task::Look(index, name, *wanted)));
         }
         for member in &wheel.members {
-            if let Member::New { source, .. } = member {
-                let key = key(index, source);
-                if !tasks.iter().any(|(_, task)| matches!(task, Task::Pack(other) if *other == key)) {
-                    tasks.push((weight(source, archive)?, Task::Pack(key)));
+            let Member::New { source, .. } = member else { continue };
+            let key = key(index, source);
+            match source {
+                Source::Text(content) => drop(packed.insert(key, text(content.as_bytes(), job.level)?)),
+                Source::Member { from, .. } => tasks.push((archive.get(from)?.size, Task::Member(key))),
+                Source::File { path, edit } => {
+                    if !libraries.iter().any(|(other, _)| *other == key) {
+                        libraries.push((key, Library::open(path, edit)?));
+                    }
                 }
             }
         }
     }
+    for (index, (_, library)) in libraries.iter().enumerate() {
+        tasks.push((library.size, Task::Hash(index)));
+        let share = library.size / library.chunks() as u64;
+        tasks.extend((0..library.chunks()).map(|chunk| (share, Task::Chunk(index, chunk))));
+    }
     tasks.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
     let next = AtomicUsize::new(0);
     let run = || -> io::Result<Vec<(Key<'a>, Packed)>> {
-        let mut done = Vec::new();
+        let (mut done, mut buffer) = (Vec::new(), Vec::new());
+        let mut deflater = Deflater::new(job.level).map_err(io::Error::other)?;
         while let Some((_, task)) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
             match task {
                 Task::Look(index, name, wanted) => {
                     look(&archives[*index], archives[*index].get(name)?, *wanted)?;
                 }
-                Task::Pack(key) => {
-                    let archive = archives.get(key.0).unwrap_or(&archives[0]);
-                    done.push((*key, pack(key.1, archive, job.level)?));
+                Task::Member(key) => {
+                    let Source::Member { from, edit } = key.1 else { continue };
+                    let archive = &archives[key.0];
+                    done.push((*key, member(archive, archive.get(from)?, edit, job.level)?));
+                }
+                Task::Hash(index) => libraries[*index].1.hash(&mut buffer)?,
+                Task::Chunk(index, chunk) => {
+                    libraries[*index].1.deflate(*chunk, &mut buffer, &mut deflater)?
                 }
             }
         }
         Ok(done)
     };
-    let mut packed = HashMap::new();
     thread::scope(|scope| {
         let threads: Vec<_> = (0..job.threads.min(tasks.len())).map(|_| scope.spawn(run)).collect();
         for thread in threads {
             packed.extend(thread.join().map_err(|_| io::Error::other("a thread panicked"))??);
         }
-        Ok(packed)
-    })
-}
-
-fn weight(source: &Source, archive: &Archive) -> io::Result<u64> {
-    Ok(match source {
-        Source::Text(text) => text.len() as u64,
-        Source::Member { from, .. } => archive.get(from)?.size,
-        Source::File { path, .. } => fs::metadata(path)?.len(),
-    })
+        io::Result::Ok(())
+    })?;
+    for (key, library) in libraries {
+        packed.insert(key, library.finish()?);
+    }
+    Ok(packed)
 }
 
 /// Writes one wheel, if it is to be written.
@@ -137,7 +152,7 @@ fn write(
     }
     record.push_str(&record::quoted(&wheel.record));
     record.push_str(",,\n");
-    output.add(archive, &wheel.record, 0o644, stamp, &pack(&Source::Text(record), archive, level)?)?;
+    output.add(archive, &wheel.record, 0o644, stamp, &text(record.as_bytes(), level)?)?;
     output.finish(archive)?;
     Ok(())
 }
@@ -175,12 +190,14 @@ impl Output {
         new: &Packed,
     ) -> io::Result<()> {
         self.flush(archive)?;
-        let compressed = new.data.len() as u64;
+        let compressed = new.compressed();
         let header =
             Header { name, mode, stamp, method: new.method, crc: new.crc, compressed, size: new.size };
         let local = header.local();
         self.file.write_all(&local)?;
-        self.file.write_all(&new.data)?;
+        for part in &new.data {
+            self.file.write_all(part)?;
+        }
         self.central.extend(header.central(self.at));
         self.at += local.len() as u64 + compressed;
         self.count += 1;

@@ -1,43 +1,203 @@
 //! The bytes that are new: inflated where they come from, edited, hashed, deflated.
+//!
+//! A library of this machine is read, hashed and deflated in chunks, by all threads; a member of the wheel is one thread's
+//! work, and of a large one only the deflate blocks around the changes are made anew.
 
 use std::fs::File;
 use std::io::{Error, Read, Result};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Mutex;
 
-use fastwheel_elf::plan_edit;
+use fastwheel_deflate::{CHUNK, Change, Deflater, SpliceError, splice};
+use fastwheel_elf::{Patch, plan_edit};
 use flate2::read::DeflateDecoder;
-use libdeflater::{CompressionLvl, Compressor, Decompressor, crc32};
+use libdeflater::{Crc, Decompressor, crc32};
 use memmap2::Mmap;
 use sha2::{Digest, Sha256};
 
-use crate::job::{Edit, Source};
+use crate::job::Edit;
 use crate::zip::{Archive, Member};
 
 /// Members up to this size are inflated in one piece, which is faster; larger ones through a window.
 const WHOLE: u64 = 16 << 20;
 const WINDOW: usize = 64 << 10;
+/// Members from this size on are spliced.
+const SPLICED_FROM: u64 = 128 << 10;
 const DEFLATED: u16 = 8;
 
-/// A new member, ready to be written.
+/// A new member, ready to be written; `data` is its stream in parts.
 pub struct Packed {
     pub method: u16,
     pub crc: u32,
     pub size: u64,
     pub sha256: [u8; 32],
-    pub data: Vec<u8>,
+    pub data: Vec<Vec<u8>>,
 }
 
-/// Makes the bytes of one new member.
-pub fn pack(source: &Source, archive: &Archive, level: i32) -> Result<Packed> {
-    match source {
-        Source::Text(text) => deflate(text.as_bytes(), level),
-        Source::Member { from, edit } => edited(&content(archive, archive.get(from)?)?, edit, level),
-        Source::File { path, edit } => {
-            let file = File::open(path)?;
-            // SAFETY: the libraries of this machine do not change while the benchmark runs.
-            let data = unsafe { Mmap::map(&file)? };
-            edited(&data, edit, level)
+impl Packed {
+    pub fn compressed(&self) -> u64 {
+        self.data.iter().map(|part| part.len() as u64).sum()
+    }
+}
+
+/// A library of this machine with its edit decided, and what is known of the result.
+pub struct Library {
+    file: File,
+    base_size: u64,
+    patch: Option<Patch>,
+    pub size: u64,
+    streams: Vec<Mutex<Vec<u8>>>,
+    sums: Mutex<([u8; 32], u32)>,
+}
+
+impl Library {
+    pub fn open(path: &Path, edit: &Edit) -> Result<Self> {
+        let file = File::open(path)?;
+        // SAFETY: the libraries of this machine do not change while the benchmark runs.
+        let data = unsafe { Mmap::map(&file)? };
+        let patch = decide(&data, edit)?;
+        let base_size = data.len() as u64;
+        let size = patch.as_ref().map_or(base_size, |patch| patch.size as u64);
+        let chunks = (size as usize).div_ceil(CHUNK).max(1);
+        let streams = (0..chunks).map(|_| Mutex::default()).collect();
+        Ok(Self { file, base_size, patch, size, streams, sums: Mutex::default() })
+    }
+
+    pub fn chunks(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Reads the new content of a range of a chunk's size.
+    fn read(&self, index: usize, buffer: &mut Vec<u8>) -> Result<()> {
+        let start = (index * CHUNK) as u64;
+        buffer.clear();
+        buffer.resize(CHUNK.min((self.size - start) as usize), 0);
+        let (at, zeros) = self.patch.as_ref().map_or((u64::MAX, 0), |patch| {
+            if patch.insert_size > 0 {
+                (patch.insert_at as u64, patch.insert_size as u64)
+            } else {
+                (u64::MAX, 0)
+            }
+        });
+        let stop = start + buffer.len() as u64;
+        // What lies before the inserted zeros, then what lies behind them.
+        self.fill(buffer, start, start..stop.min(at.min(self.base_size)), 0)?;
+        if zeros > 0 {
+            self.fill(buffer, start, start.max(at + zeros)..stop.min(self.base_size + zeros), zeros)?;
         }
+        for (offset, content) in self.patch.iter().flat_map(|patch| &patch.writes) {
+            let (from, to) = ((*offset as u64).max(start), (*offset as u64 + content.len() as u64).min(stop));
+            if from < to {
+                let part = &content[from as usize - offset..to as usize - offset];
+                buffer[(from - start) as usize..(to - start) as usize].copy_from_slice(part);
+            }
+        }
+        Ok(())
+    }
+
+    fn fill(&self, buffer: &mut [u8], start: u64, range: Range<u64>, shift: u64) -> Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let part = &mut buffer[(range.start - start) as usize..(range.end - start) as usize];
+        self.file.read_exact_at(part, range.start - shift)
+    }
+
+    pub fn hash(&self, buffer: &mut Vec<u8>) -> Result<()> {
+        let (mut sha256, mut crc) = (Sha256::new(), Crc::new());
+        for index in 0..self.chunks() {
+            self.read(index, buffer)?;
+            sha256.update(&buffer);
+            crc.update(buffer);
+        }
+        *lock(&self.sums)? = (sha256.finalize().into(), crc.sum());
+        Ok(())
+    }
+
+    pub fn deflate(&self, index: usize, buffer: &mut Vec<u8>, deflater: &mut Deflater) -> Result<()> {
+        self.read(index, buffer)?;
+        let last = index + 1 == self.chunks();
+        *lock(&self.streams[index])? = deflater.chunk(buffer, last).map_err(Error::other)?;
+        Ok(())
+    }
+
+    /// What came out, once everything is hashed and deflated.
+    pub fn finish(self) -> Result<Packed> {
+        let (sha256, crc) = *lock(&self.sums)?;
+        let poisoned = |_| Error::other("a thread panicked");
+        let data = self
+            .streams
+            .into_iter()
+            .map(|slot| slot.into_inner().map_err(poisoned))
+            .collect::<Result<_>>()?;
+        Ok(Packed { method: DEFLATED, crc, size: self.size, sha256, data })
+    }
+}
+
+fn lock<T>(slot: &Mutex<T>) -> Result<std::sync::MutexGuard<'_, T>> {
+    slot.lock().map_err(|_| Error::other("a thread panicked"))
+}
+
+fn decide(data: &[u8], edit: &Edit) -> Result<Option<Patch>> {
+    let edit = edit.to_elf();
+    let plan = plan_edit(data, &edit).map_err(|error| Error::other(error.to_string()))?;
+    Ok(plan.patch().cloned())
+}
+
+/// Makes the bytes of a member of the input, edited.
+pub fn member(archive: &Archive, from: &Member, edit: &Edit, level: i32) -> Result<Packed> {
+    let mut content = content(archive, from)?;
+    let patch = decide(&content, edit)?;
+    let Some(patch) = patch else { return text(&content, level) };
+    if patch.insert_size > 0 || from.size < SPLICED_FROM || from.method != DEFLATED {
+        let mut output = vec![0; patch.size];
+        patch.apply(&content, &mut output).ok_or_else(|| Error::other("the patch does not fit"))?;
+        return text(&output, level);
+    }
+    content.resize(patch.size, 0);
+    let mut ranges = Vec::with_capacity(patch.writes.len());
+    for (offset, bytes) in &patch.writes {
+        content[*offset..*offset + bytes.len()].copy_from_slice(bytes);
+        ranges.push(*offset as u64..(*offset + bytes.len()) as u64);
+    }
+    let old = archive.raw(from)?;
+    let change = Change { ranges: &ranges, size: content.len() as u64 };
+    let mut stream = Vec::with_capacity(old.len() + old.len() / 64);
+    let read = |offset: u64, buffer: &mut [u8]| {
+        buffer.copy_from_slice(&content[offset as usize..offset as usize + buffer.len()]);
+        Ok::<(), SpliceError>(())
+    };
+    let write = |bytes: &[u8]| {
+        stream.extend_from_slice(bytes);
+        Ok(())
+    };
+    match splice(&old, change, level.unsigned_abs(), read, write).map_err(Error::other)? {
+        None => text(&content, level),
+        Some(_) => Ok(packed(&content, vec![stream])),
+    }
+}
+
+/// Makes the bytes of a new content.
+pub fn text(content: &[u8], level: i32) -> Result<Packed> {
+    let mut deflater = Deflater::new(level).map_err(Error::other)?;
+    let mut data = Vec::new();
+    let mut chunks = content.chunks(CHUNK).peekable();
+    while let Some(chunk) = chunks.next() {
+        data.push(deflater.chunk(chunk, chunks.peek().is_none()).map_err(Error::other)?);
+    }
+    Ok(packed(content, data))
+}
+
+fn packed(content: &[u8], data: Vec<Vec<u8>>) -> Packed {
+    let stored = data.iter().map(Vec::len).sum::<usize>() >= content.len();
+    Packed {
+        method: if stored { 0 } else { DEFLATED },
+        crc: crc32(content),
+        size: content.len() as u64,
+        sha256: Sha256::digest(content).into(),
+        data: if stored { vec![content.to_vec()] } else { data },
     }
 }
 
@@ -50,35 +210,6 @@ pub fn content(archive: &Archive, member: &Member) -> Result<Vec<u8>> {
     let mut out = vec![0; member.size as usize];
     Decompressor::new().deflate_decompress(&raw, &mut out).map_err(Error::other)?;
     Ok(out)
-}
-
-fn edited(data: &[u8], edit: &Edit, level: i32) -> Result<Packed> {
-    let edit = edit.to_elf();
-    let plan = plan_edit(data, &edit).map_err(|error| Error::other(error.to_string()))?;
-    match plan.patch() {
-        None => deflate(data, level),
-        Some(patch) => {
-            let mut output = vec![0; patch.size];
-            patch.apply(data, &mut output).ok_or_else(|| Error::other("the patch does not fit"))?;
-            deflate(&output, level)
-        }
-    }
-}
-
-fn deflate(content: &[u8], level: i32) -> Result<Packed> {
-    let level = CompressionLvl::new(level).map_err(|_| Error::other("no such level"))?;
-    let mut compressor = Compressor::new(level);
-    let mut data = vec![0; compressor.deflate_compress_bound(content.len())];
-    let size = compressor.deflate_compress(content, &mut data).map_err(Error::other)?;
-    data.truncate(size);
-    let stored = size >= content.len();
-    Ok(Packed {
-        method: if stored { 0 } else { DEFLATED },
-        crc: crc32(content),
-        size: content.len() as u64,
-        sha256: Sha256::digest(content).into(),
-        data: if stored { content.to_vec() } else { data },
-    })
 }
 
 /// Inflates the first `wanted` bytes of a member, and throws them away.
