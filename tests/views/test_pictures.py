@@ -39,6 +39,8 @@ ODD = [
     "",
     "subgraph",
     "a;b\tc\x00d.so",
+    "fa:fa-car x.so",
+    "$$x$$",
 ]
 
 
@@ -234,7 +236,7 @@ def test_dot_shows_odd_names_as_they_are() -> None:
     assert {escape(name) for name in names} <= shown
 
 
-NODE = re.compile(r'  n\d+\["(?:[A-Za-z0-9 ._/+,:=~$-]|#\d+;|<br/>|</?small>)*"\]:::[a-z]+')
+NODE = re.compile(r'  n\d+\["(?:[A-Za-z0-9 ._/+,=~-]|#\d+;|<br/>|</?small>)+"\]:::[a-z]+')
 LINE = re.compile(r"  n\d+ (?:-->|-\.->) n\d+")
 CLASS = re.compile(r"  classDef [a-z]+ [a-z#0-9:,\- ]+")
 

@@ -24,8 +24,8 @@ _CLASSES: Final = {
     "excluded": "fill:#f5f6f7,stroke:#a3abb4,color:#1f2429,stroke-dasharray:4 3",
     "missing": "fill:#fdecec,stroke:#c9514f,color:#1f2429,stroke-dasharray:4 3",
 }
-#: All else is written as the number of the character: quotes, brackets, `#`, backslash and backtick have meanings.
-_PLAIN: Final = re.compile(r"[^A-Za-z0-9 ._/+,:=~$-]")
+#: All else is written as the number of the character: quotes, brackets, `#`, `$$`, `fa:` and backticks have meanings.
+_PLAIN: Final = re.compile(r"[^A-Za-z0-9 ._/+,=~-]")
 
 
 def tree_mermaid(tree: Tree) -> str:

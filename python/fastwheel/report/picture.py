@@ -136,7 +136,7 @@ def _box(tree: Tree, group: list[int], given: tuple[str, ...]) -> Box:
     subtitles = {"missing": "not found", "excluded": "left out"}
     path = first.name if first.path is None else first.path
     subtitle = subtitles.get(first.kind) or escape(dirname(path))
-    return Box(escape(basename(path) or path), subtitle, first.kind, names, given, size)
+    return Box(escape(basename(path) or path) or "(no name)", subtitle, first.kind, names, given, size)
 
 
 def _state(tree: Tree, edge: Edge) -> str:
