@@ -62,7 +62,7 @@ def examples(verb: str) -> str:
 
 
 def paragraph(text: str | None) -> str:
-    """Return a help text as Markdown: click's `\\b` blocks are verbatim."""
+    r"""Return a help text as Markdown: the blocks that click marks by \b are verbatim."""
     blocks = []
     for block in (text or "").replace("\r", "").split("\n\n"):
         verbatim = block.lstrip("\n").startswith("\b")
