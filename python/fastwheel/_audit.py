@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastwheel.errors import FastwheelError, escape
 from fastwheel.host import host_libc, host_musl
@@ -198,6 +198,22 @@ def _not_a_platform_wheel(wheel: Wheel, found: Survey) -> FastwheelError:
     )
 
 
+class _Weighed(NamedTuple):
+    """What policies with one allowlist have in common.
+
+    Attributes:
+        references: as in `Findings`.
+        grafts: the graph keys of those that were found.
+        needs: the versions needed of each library once the grafts are in.
+        frozen_needs: the same as in `Findings`.
+    """
+
+    references: tuple[Reference, ...]
+    grafts: tuple[str, ...]
+    needs: Mapping[str, frozenset[str]]
+    frozen_needs: tuple[tuple[str, tuple[str, ...]], ...]
+
+
 class _Audit:
     """The working state of one audit; `verdict` is the only thing asked of it."""
 
@@ -317,21 +333,22 @@ class _Audit:
         units = [unit.path for unit in self.found.units] + included
         own_needs = merge_needs(needs_of(self.graph.objects[key].facts) for key in units)
         findings: list[Findings] = []
-        by_allowlist: dict[frozenset[str], tuple[tuple[Reference, ...], list[str]]] = {}
+        by_allowlist: dict[frozenset[str], _Weighed] = {}
         for policy in self.policies:
             if policy.priority == 0:
                 findings.append(Findings(policy, (), (), _frozen(own_needs), ()))
                 continue
             if policy.allowlist not in by_allowlist:
-                by_allowlist[policy.allowlist] = self._external(units, policy)
-            references, grafts = by_allowlist[policy.allowlist]
-            findings.append(self._against(policy, units, own_needs, references, grafts))
+                references, grafts = self._external(units, policy)
+                needs = merge_needs((own_needs, *(needs_of(self.graph.objects[key].facts) for key in grafts)))
+                by_allowlist[policy.allowlist] = _Weighed(references, tuple(grafts), needs, _frozen(needs))
+            findings.append(self._against(policy, units, by_allowlist[policy.allowlist]))
         top, linux = findings[0].policy, findings[-1].policy
         symbols = self._symbols_policy(findings)
         without = [f.policy for f in findings if not f.references]
         clean = [f.policy for f in findings if not f.blacklisted]
         graft = self._graft_policy(findings)
-        grafted = {key for _, keys in by_allowlist.values() for key in keys}
+        grafted = {key for weighed in by_allowlist.values() for key in weighed.grafts}
         machine = self._machine_policy((*units, *sorted(grafted)), top, linux) if self.options.isa_check else top
         ucs2 = self.found.ucs2
         pyfpe = any(unit.python and unit.uses_pyfpe for unit in self.found.units)
@@ -377,23 +394,16 @@ class _Audit:
         references.sort(key=lambda reference: (reference.soname, reference.path or ""))
         return tuple(references), [edge.target for edge in edges.values() if edge.target is not None]
 
-    def _against(
-        self,
-        policy: Policy,
-        units: Sequence[str],
-        own_needs: Mapping[str, frozenset[str]],
-        references: tuple[Reference, ...],
-        grafts: Sequence[str],
-    ) -> Findings:
+    def _against(self, policy: Policy, units: Sequence[str], weighed: _Weighed) -> Findings:
         objects = self.graph.objects
-        needs = merge_needs((own_needs, *(needs_of(objects[key].facts) for key in grafts)))
         forbidden: dict[str, set[str]] = {}
         if policy.blacklist:
-            for key in (*units, *grafts):
+            for key in (*units, *weighed.grafts):
                 facts = objects[key].facts
                 for library, symbols in blacklisted(policy, facts.needed, facts.undefined).items():
                     forbidden.setdefault(library, set()).update(symbols)
-        return Findings(policy, references, _frozen(forbidden), _frozen(needs), offending(policy, needs))
+        too_recent = offending(policy, weighed.needs)
+        return Findings(policy, weighed.references, _frozen(forbidden), weighed.frozen_needs, too_recent)
 
     def _symbols_policy(self, findings: Sequence[Findings]) -> Policy:
         """The best policy P whose symbols, those of the grafts that P asks for included, some policy ≤ P promises."""
