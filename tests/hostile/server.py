@@ -101,6 +101,13 @@ def imported(request: dict) -> int:
 def in_process(request: dict, report: int) -> int:
     import fastwheel.cli as cli
 
+    shim = None
+    if "arm" in request:
+        import ctypes
+
+        shim = ctypes.CDLL(None)
+        point, action = request["arm"]
+        shim.fw_arm(ctypes.c_long(point), action, os.fsencode(request["below"]))
     original = cli._report
 
     def noting(error, arguments, cause=None):
@@ -113,6 +120,9 @@ def in_process(request: dict, report: int) -> int:
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else 1
     finally:
+        if shim is not None:
+            shim.fw_count.restype = ctypes.c_long
+            os.write(report, f"#{shim.fw_count()}".encode())
         try:
             sys.stderr.flush()
             sys.stdout.flush()
@@ -135,12 +145,13 @@ def handle(request: dict) -> dict:
         os.kill(number, signal.SIGKILL)
     os.close(ready)
     _, state, usage = os.wait4(number, 0)
-    code = os.read(reading, 100).decode()
+    code, _, count = os.read(reading, 100).decode().partition("#")
     os.close(reading)
     return {
         "status": os.waitstatus_to_exitcode(state),
         "hung": hung,
         "code": code,
+        "count": count,
         "cpu": usage.ru_utime + usage.ru_stime,
         "memory": usage.ru_maxrss * 1024,
         "seconds": time.monotonic() - started,
