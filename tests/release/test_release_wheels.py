@@ -56,6 +56,12 @@ def test_fastwheel_agrees_with_the_tag(wheels: Wheels, command: Run) -> None:
     assert not said["external_libs"], said
 
 
+def test_fastwheel_proves_that_it_loads(wheels: Wheels, command: Run) -> None:
+    """Also with the oldest glibc that the tag names: no symbol that came later."""
+    said = json.loads(command("fastwheel", "verify", "--strict", "--json", wheels["binary"], check=False).stdout)
+    assert said["wheels"][0]["proved"], said["wheels"][0]["findings"]
+
+
 def test_the_extension_needs_the_c_library_only(wheels: Wheels, command: Run, tmp_path: Path) -> None:
     module = tmp_path / "_core.so"
     module.write_bytes(contents(wheels["binary"])["fastwheel/_core.abi3.so"])

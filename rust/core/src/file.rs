@@ -159,9 +159,11 @@ impl Drop for Draft {
 pub fn memory_file() -> Option<File> {
     use std::os::fd::{FromRawFd, OwnedFd};
 
+    // By its number: the manylinux_2_17 wheel must not need the function, which glibc has from 2.27 on.
     // SAFETY: the name is a C string, the descriptor that comes back is new and nobody else's.
     unsafe {
-        let fd = libc::memfd_create(c"fastwheel".as_ptr(), libc::MFD_CLOEXEC);
+        let fd = libc::syscall(libc::SYS_memfd_create, c"fastwheel".as_ptr(), libc::MFD_CLOEXEC);
+        let fd = std::os::fd::RawFd::try_from(fd).ok()?;
         (fd >= 0).then(|| File::from(OwnedFd::from_raw_fd(fd)))
     }
 }
