@@ -291,7 +291,11 @@ def not_for_dlopen(site: Site) -> None:
 
 
 def much_static_tls(site: Site) -> None:
-    site.make("a.so", "__thread char t[6000]; char *g(void) { return t; }", "-ftls-model=initial-exec")
+    site.make("a.so", "__thread char t[1900]; char *g(void) { return t; }", "-ftls-model=initial-exec")
+
+
+def some_static_tls(site: Site) -> None:
+    site.make("a.so", "__thread char t[1600]; char *g(void) { return t; }", "-ftls-model=initial-exec")
 
 
 def little_static_tls(site: Site) -> None:
@@ -351,6 +355,7 @@ LOADS: dict[Make, Kind | None] = dict.fromkeys(
 LOADS |= {
     two_of_one_soname: Kind.SONAME_CLASH,
     library_without_versions: Kind.UNVERSIONED_LIBRARY,
+    some_static_tls: Kind.STATIC_TLS,
     executable_stack: Kind.EXECUTABLE_STACK,
     text_relocations: Kind.TEXT_RELOCATIONS,
 }

@@ -1,12 +1,18 @@
-//! Reading any bytes: facts or an error, never a panic; and what the two readers say agrees.
+//! Reading any bytes: facts or an error, never a panic; and what the three readers say agrees.
 
 #![no_main]
 
-use fastwheel_elf::{read, symbols};
+use fastwheel_elf::{links, read, symbols};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let facts = read(data);
+    if let (Ok(facts), Ok(links)) = (&facts, links(data)) {
+        for one in &links.undefined {
+            let names = if one.weak { &facts.undefined_weak } else { &facts.undefined };
+            assert!(names.contains(&one.name));
+        }
+    }
     let symbols = symbols(data);
     if let (Ok(facts), Ok(symbols)) = (facts, symbols) {
         for name in facts.undefined.iter().chain(&facts.undefined_weak) {
