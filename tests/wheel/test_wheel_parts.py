@@ -12,9 +12,10 @@ from email.message import Message
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.utils import parse_wheel_filename
 
 from fastwheel.errors import FastwheelError
-from fastwheel.wheel.filename import WheelFileName
+from fastwheel.wheel.filename import _PLAIN, WheelFileName
 from fastwheel.wheel.layout import InstallLayout, InstallPath
 from fastwheel.wheel.metadata import Metadata, WheelInfo
 from fastwheel.wheel.names import case_twins, file_and_folder, first_fault, name_fault, shown
@@ -39,6 +40,12 @@ GOOD = [
 @pytest.mark.parametrize("name", GOOD)
 def test_a_name_keeps_every_byte(name):
     assert WheelFileName.parse(name).name == name
+
+
+@given(st.from_regex(_PLAIN, fullmatch=True))
+def test_what_packaging_is_not_asked_it_would_accept(stem):
+    if "__" not in stem.partition("-")[0]:
+        parse_wheel_filename(f"{stem}.whl")
 
 
 def test_parts_of_a_name():
