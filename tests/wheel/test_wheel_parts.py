@@ -195,7 +195,7 @@ def test_minor_version_is_accepted():
 
 def test_metadata():
     text = "Metadata-Version: 2.1\nNAME: Größe\nVersion: 1.0\nLicense: a\n   b\nunfolded text\nName: other\n\nName: x\n"
-    assert Metadata.parse(text.encode()) == Metadata("Größe", "1.0", "2.1")
+    assert Metadata.parse(text.encode()) == Metadata("Größe", "1.0", "2.1", license="a b")
     assert Metadata.parse(b"Name: a\r\nVersion: 1\r\n\r\nbody") == Metadata("a", "1")
     licensed = b"Metadata-Version: 2.4\nName: a\nVersion: 1\nLicense-File: LICENSE\nlicense-file: b/COPYING\n"
     assert Metadata.parse(licensed) == Metadata("a", "1", "2.4", ("LICENSE", "b/COPYING"))
