@@ -83,7 +83,9 @@ def _of_a_file(path: Path) -> bytes:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return b""
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY), "rb") as file:
+        # Not every system that the pure wheel can be imported on has them.
+        flags = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"))
+        with open(os.open(path, os.O_RDONLY | flags), "rb") as file:
             return file.read(_LARGEST)
     except OSError:
         return b""

@@ -6,6 +6,7 @@ import email
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -238,6 +239,9 @@ def as_built(sdist: Path, kept: Callable[[str, Callable[[Path], None]], Path], c
     """The wheel that pip makes of the source distribution, with this machine's compiler and tag."""
 
     def build(out: Path) -> None:
+        # All files of the archive are of one time: cargo would take another version of them for what it has built.
+        for stale in (cache / "sdist.target").glob("*/.fingerprint/fastwheel-*"):
+            shutil.rmtree(stale)
         line = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--no-deps"]
         run(*line, "--no-cache-dir", "--wheel-dir", out, sdist, CARGO_TARGET_DIR=str(cache / "sdist.target"))
 

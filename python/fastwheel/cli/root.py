@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from fastwheel.cli.terminal import COLORS, Progress, annotation, color, paint
-from fastwheel.errors import FastwheelError, escape
+from fastwheel.errors import escape
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,9 +102,6 @@ class Verb(click.Command):
 
             click.echo(settings_text(ctx))
             return 0
-        if not hasattr(os, "pread") and self.name != "completion":
-            message = "this Python can't read a file at an offset (os.pread), as on Windows"
-            raise FastwheelError(message, code="FW800", hint="run fastwheel in WSL, on Linux or on macOS")
         wheels = ctx.params.get("wheel_file") or ctx.params.get("file") or ctx.params.get("after")
         if self.name not in _DOING or not wheels:
             return super().invoke(ctx)
