@@ -193,6 +193,7 @@ def test_the_limited_api_grows() -> None:
         (["cp37-cp37m-x"], ("cp37",)),
         (["cp313-cp313t-x"], ("cp313t",)),
         (["cp311-none-x"], ("cp311",)),
+        (["cp315-abi3t-x"], ("cp315t",)),
         (["pp310-pypy310_pp73-x"], ("pp310",)),
         (["cp39-cp39-x", "cp310-cp310-x"], ("cp39", "cp310")),
         (["cp27-cp27mu-x"], ()),
@@ -209,6 +210,23 @@ def test_open_tags_stand_for_all_that_are_known() -> None:
     assert list(interpreters_of(["py3-none-x"])) == every
     assert list(interpreters_of(["cp39-abi3-x"])) == every[every.index("cp39") :]
     assert "pp311" in known_interpreters()
+
+
+@pytest.mark.parametrize(
+    ("tags", "requires", "oldest", "newest"),
+    [
+        ("py3-none-x", ">=3.10", "cp310", "cp315"),
+        ("cp37-abi3-x", ">=3.8.1", "cp38", "cp315"),
+        ("cp37-abi3-x", ">=3.6,<3.13", "cp37", "cp312"),
+        ("py3-none-x", "!=3.6.*", "cp37", "cp315"),
+        ("py3-none-x", "nonsense", "cp36", "cp315"),
+        ("py3-none-x", ">=4", "cp36", "cp315"),
+        ("cp39-cp39-x", ">=3.10", "cp39", "cp39"),  # what a tag names is named
+    ],
+)
+def test_requires_python_narrows_open_tags(tags: str, requires: str, oldest: str, newest: str) -> None:
+    found = interpreters_of([tags], requires)
+    assert (found[0], found[-1]) == (oldest, newest)
 
 
 @pytest.mark.parametrize(

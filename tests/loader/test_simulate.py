@@ -212,6 +212,22 @@ def test_programs(toolbox: Toolbox) -> None:
     }
 
 
+def test_programs_find_the_libraries_of_the_environment(toolbox: Toolbox) -> None:
+    library = toolbox.library("libnew.so.1", "f")
+    source = "int f(void); int main(void) { return f(); }"
+    files = {
+        "pkg-1.0.data/scripts/near": program(toolbox, source, library, "-Wl,-rpath,$ORIGIN/../lib"),
+        "pkg-1.0.data/scripts/far": program(toolbox, source, library, "-Wl,-rpath,$ORIGIN/../../lib"),
+        "pkg-1.0.data/data/lib/libnew.so.1": library.read_bytes(),
+    }
+    simulation = run(toolbox.wheel(files, tag="py3-none-manylinux_2_34_x86_64"))
+    assert {outcome.root: outcome.loads for outcome in simulation.outcomes} == {
+        "../data/lib/libnew.so.1": True,
+        "../scripts/far": False,
+        "../scripts/near": True,
+    }
+
+
 # -- baselines ---------------------------------------------------------------------------------------------------------
 
 

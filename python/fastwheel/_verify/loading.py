@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from fastwheel.loader import Simulation
     from fastwheel.wheel.wheel import Wheel
 
-__all__ = ["Loads", "load_all"]
+__all__ = ["CODES", "ELSEWHERE", "Loads", "load_all"]
 
-_CODES: Final = {
+CODES: Final = {
     Kind.LIBRARY_MISSING: "FV301",
     Kind.LIBRARY_INVALID: "FV301",
     Kind.VERSION_MISSING: "FV302",
@@ -45,6 +45,8 @@ _CODES: Final = {
     Kind.VAGUE_SEARCH_PATH: "FV401",
     Kind.UNKNOWN: "FV309",
 }
+#: What `objects` and `python` look for themselves, in all files and with more to say.
+ELSEWHERE: Final = frozenset((Kind.EXECUTABLE_STACK, Kind.TEXT_RELOCATIONS, Kind.PAGE_SIZE, Kind.LIMITED_API))
 _HINTS: Final = {
     "FV301": "`fastwheel repair` grafts it; if another package brings it, say so with --provides",
     "FV302": "the wheel holds another build of the library than the one it was linked to: repair the wheel anew",
@@ -108,7 +110,7 @@ def load_all(wheel: Wheel, targets: Sequence[Target], provides: Sequence[str], j
 def _interpreters(wheel: Wheel) -> tuple[str, ...]:
     """The interpreters of the tags; those of Python 2, of which nothing is known, by their tags."""
     old = (tag for tag in wheel.filename.python_tags if tag[2:].startswith("2"))
-    return interpreters_of(wheel.filename.tags) or tuple(old)
+    return interpreters_of(wheel.filename.tags, wheel.metadata.requires_python) or tuple(old)
 
 
 def _findings(wheel: Wheel, target: Target, simulation: Simulation, digests: Mapping[str, bytes]) -> Iterator[Finding]:
@@ -118,11 +120,11 @@ def _findings(wheel: Wheel, target: Target, simulation: Simulation, digests: Map
     absent = {(item.file, item.version) for item in simulation.findings if item.kind is Kind.VERSION_MISSING}
     for item in simulation.findings:
         follows = item.kind is Kind.SYMBOL_UNDEFINED and (item.file, item.version) in absent
-        if item.kind in _CODES and not follows and not _said(wheel, target, item):
+        if item.kind in CODES and not follows and not _said(wheel, target, item):
             groups[_group_key(item)].append(item)
     for group in groups.values():
         first = group[0]
-        code = "FV606" if _is_python(first) else _CODES[first.kind]
+        code = "FV606" if _is_python(first) else CODES[first.kind]
         member = members.get(first.file)
         level, remarks = _weigh(first, simulation, grafts)
         roots = [root for root in simulation.roots_of(first) if root != first.file]

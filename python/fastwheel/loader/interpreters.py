@@ -72,14 +72,16 @@ def limited_api(minor: int) -> frozenset[str]:
     return frozenset(name for name, since in _limited().items() if since <= minor)
 
 
-def interpreters_of(tags: Iterable[str]) -> tuple[str, ...]:
+def interpreters_of(tags: Iterable[str], requires_python: str = "") -> tuple[str, ...]:
     """Return the interpreters that expanded tags (`python-abi-platform`) stand for, oldest first.
 
-    abi3 stands for every known CPython from the tag's version on, `py3-none` for every known one. Interpreters that a
-    tag names are listed even if their exports are not known; of Python 2 there are none.
+    abi3 stands for every known CPython from the tag's version on, `py3-none` for every known one, both as far as
+    `requires_python` (of METADATA) lets installers take the wheel. Interpreters that a tag names are listed even if
+    their exports are not known; of Python 2 there are none.
     """
     found: dict[str, None] = {}
     known = [name for name in known_interpreters() if name.startswith("cp")]
+    known = [name for name in known if _allows(requires_python, name)] or known
     for tag in tags:
         python, abi, *_ = tag.split("-")
         match = _TAG.fullmatch(python)
@@ -93,8 +95,20 @@ def interpreters_of(tags: Iterable[str]) -> tuple[str, ...]:
         elif match["kind"] == "pp":
             found.setdefault(f"pp3{minor}")
         else:
-            found.setdefault(f"cp3{minor}t" if abi == f"cp3{minor}t" else f"cp3{minor}")
+            found.setdefault(f"cp3{minor}t" if abi in (f"cp3{minor}t", "abi3t") else f"cp3{minor}")
     return tuple(sorted(found, key=_order))
+
+
+def _allows(requires_python: str, name: str) -> bool:
+    """Whether some release of an interpreter's version is in Requires-Python; of nonsense every one is."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    minor = _order(name)[1]
+    try:
+        wanted = SpecifierSet(requires_python)
+    except InvalidSpecifier:
+        return True
+    return any(wanted.contains(f"3.{minor}.{patch}") for patch in (0, 1, 2, 5, 10, 99))
 
 
 def named_interpreter(path: str) -> str | None:

@@ -60,6 +60,8 @@ class Places:
         self.folders = {""}
         for path in files:
             folder = path.rpartition("/")[0]
+            if folder.startswith("../scripts"):
+                folder = f"../data/bin{folder.removeprefix('../scripts')}"
             while folder not in self.folders:
                 self.folders.add(folder)
                 folder = folder.rpartition("/")[0]
@@ -123,7 +125,11 @@ def in_tree(path: str, folders: set[str]) -> str | None:
 
     >>> in_tree("pkg/sub/../../pkg.libs", {"", "pkg", "pkg/sub", "pkg.libs"})
     'pkg.libs'
+    >>> in_tree("../scripts/../lib", {"", "../data", "../data/bin", "../data/lib"})
+    '../data/lib'
     """
+    if path.split("/")[:2] == ["..", "scripts"]:
+        path = f"../data/bin{path.removeprefix('../scripts')}"  # the same folder: the environment's bin
     parts = path.split("/")
     root: list[str] = parts[:2] if parts[0] == ".." else []
     done = list(root)

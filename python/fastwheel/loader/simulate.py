@@ -115,7 +115,9 @@ def simulate(
     opaque = {name for name in needed if any(fnmatchcase(name, pattern) for pattern in (*patterns, *allow))}
     system = Baseline(policy, opaque)
     tree = Tree(objects, unusable, frozenset(files), named)
-    names = tuple(interpreters) if interpreters is not None else interpreters_of(wheel.filename.tags)
+    names = tuple(interpreters or ())
+    if interpreters is None:
+        names = interpreters_of(wheel.filename.tags, wheel.metadata.requires_python)
     known = {name: exports(name) for name in names}
     roots = []
     for unit in sorted(survey.units, key=lambda unit: unit.path):

@@ -145,6 +145,7 @@ class Metadata:
         format: `Metadata-Version`, or "".
         license_files: `License-File`, in their order (PEP 639).
         license: `License-Expression`, or the older `License`, or "".
+        requires_python: `Requires-Python`, or "".
     """
 
     name: str
@@ -152,6 +153,7 @@ class Metadata:
     format: str = ""
     license_files: tuple[str, ...] = ()
     license: str = ""
+    requires_python: str = ""
 
     @classmethod
     def parse(cls, content: bytes) -> Metadata:
@@ -172,6 +174,7 @@ class Metadata:
             next((value for key, value in named if key == "metadata-version"), ""),
             tuple(value for key, value in named if key == "license-file"),
             next((value for key, value in sorted(named, reverse=True) if key in _LICENSE_HEADERS and value), ""),
+            next((value for key, value in named if key == "requires-python"), ""),
         )
 
 
