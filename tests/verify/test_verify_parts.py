@@ -8,9 +8,11 @@ from verify_kit import ALPHA, BETA, EXT, Kit
 import fastwheel
 from fastwheel import engine
 from fastwheel._verify.families import FAMILIES, base_name, families_of
+from fastwheel._verify.loading import CODES, ELSEWHERE
 from fastwheel._verify.model import FINDINGS, finding, known_codes
 from fastwheel._verify.paths import compiled_in
 from fastwheel._verify.targets import claimed_policy, is_foreign
+from fastwheel.loader import Kind
 from fastwheel.policy import Arch, Libc, by_name
 from fastwheel.report.verify import annotate
 
@@ -101,6 +103,12 @@ def test_a_policy_between_two() -> None:
     assert older.priority > between.priority > newer.priority
     for unknown in ("manylinux_2_99_x86_64", "manylinux_2_4_x86_64", "manylinux_3_1_x86_64", "linux_x86_64", "any"):
         assert claimed_policy(unknown, Libc.GLIBC, Arch.X86_64) is None
+
+
+def test_nothing_that_the_simulation_finds_is_lost() -> None:
+    assert CODES.keys() | ELSEWHERE == set(Kind)
+    assert not CODES.keys() & ELSEWHERE
+    assert set(CODES.values()) <= set(FINDINGS)
 
 
 def test_codes_and_names() -> None:
