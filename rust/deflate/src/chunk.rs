@@ -6,6 +6,9 @@ use crate::join::leave_open;
 use crate::walk::Malformed;
 
 /// Bytes of content in each chunk but the last. Part of what decides the bytes of a stream: a cache of streams must know it.
+///
+/// Chunks know nothing of each other, which costs 0.15 to 0.37 % of the size of large libraries; 1.5 % with chunks of
+/// 256 KiB. Level 6 is then still smaller than zlib's by 0.4 %, level 5 as large (up to 0.4 % larger) and a tenth faster.
 pub const CHUNK: usize = 1024 * 1024;
 
 /// Why there is no stream.
