@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scale", metavar="KIND,KIND", help=f"only these large wheels, of {', '.join(KINDS)}, or none")
     parser.add_argument("--tools", metavar="NAME,NAME", help=f"only these programs, of {', '.join(TOOLS)}")
     parser.add_argument("--rounds", type=int, default=0, help="how often each program runs (default: 5)")
-    parser.add_argument("--seconds", type=float, default=45, help="after so many a program has two runs at a job only")
+    parser.add_argument("--seconds", type=float, default=30, help="after so many a program has two runs at a job only")
     parser.add_argument("--out", metavar="DIR", type=Path, help="write benchmark.md, .json and .svg here")
     return parser
 

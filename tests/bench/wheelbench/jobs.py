@@ -111,7 +111,10 @@ JOBS: Mapping[str, Spec] = {spec.key: spec for spec in sorted((*_SMALL, *_LARGE)
 FULL: Mapping[str, Spec] = {
     spec.key: spec
     for spec in (
-        Spec("x1", "repair: PyAV, un-repaired", _unrepaired("x1", "repair", "av==18.1.0", "av")),
-        Spec("x2", "repair: NumPy, un-repaired", _unrepaired("x2", "repair", "numpy==2.4.6")),
+        Spec("x1", "repair: PyAV, un-repaired", _unrepaired("x1", "repair", "av==18.1.0")),
+        Spec("x2", "repair: rasterio, un-repaired", _unrepaired("x2", "repair", "rasterio==1.4.4")),
+        Spec("x3", "repair: pygame, un-repaired", _unrepaired("x3", "repair", "pygame==2.6.1")),
+        Spec("x4", "repair: h5py, un-repaired", _unrepaired("x4", "repair", "h5py==3.16.0")),
+        Spec("x5", "repair: NumPy, un-repaired", _unrepaired("x5", "repair", "numpy==2.4.6")),
     )
 }
