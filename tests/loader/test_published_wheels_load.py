@@ -8,14 +8,12 @@ predicted to. `FASTWHEEL_TRUTH=full` takes larger wheels too.
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 import pytest
 from peer import download
-from truth import Truth
+from truth import Truth, agrees
 
-from fastwheel.loader import Kind, Level, LoadedObject, Outcome
 from fastwheel.loader.load import Tree
 from fastwheel.loader.objects import install_paths, wheel_objects
 from fastwheel.survey import survey
@@ -49,26 +47,10 @@ def test_prediction_is_truth(
     for key, outcome in outcomes.items():
         error = python_truth.real(site / key)
         failed += error is not None
-        if key not in DISAGREEMENTS and not agrees(objects[key], outcome, error):
+        if key not in DISAGREEMENTS and not agrees(outcome, error):
             wrong.append((key, error, [finding.message for finding in outcome.findings]))
     assert not wrong
     assert failed or needs == "-"
-
-
-def agrees(item: LoadedObject, outcome: Outcome, error: str | None) -> bool:
-    """Whether the outcome is that of dlopen, for the reason that dlopen gives."""
-    if error is None:
-        return outcome.loads
-    faults = [finding for finding in outcome.findings if finding.level is Level.ERROR]
-    if match := re.search(r"(?P<name>[^ /]+): cannot open shared object file", error):
-        return any(f.kind is Kind.LIBRARY_MISSING and f.needed == match["name"] for f in faults)
-    if match := re.search(r"undefined symbol: (?P<name>[^ ,]+)", error):
-        return any(f.symbol == match["name"] for f in faults)
-    if match := re.search(r"version `(?P<name>.+)' not found", error):
-        return any(f.version == match["name"] for f in faults)
-    if "dynamically load" in error:
-        return any(f.kind is Kind.NOT_LOADABLE and f.file == item.key for f in faults)
-    return False
 
 
 def test_there_are_enough_of_both_kinds() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -15,7 +16,7 @@ from fastwheel import engine
 from fastwheel.errors import ElfError
 from fastwheel.loader.host import Host
 from fastwheel.loader.load import Tree
-from fastwheel.loader.model import LoadedObject, Outcome, RootKind
+from fastwheel.loader.model import Kind, Level, LoadedObject, Outcome, RootKind
 from fastwheel.loader.objects import object_of
 from fastwheel.loader.run import Root, run
 from fastwheel.policy import Libc
@@ -125,3 +126,21 @@ def of_musl(folder: Path) -> Iterator[Truth]:
         assert server.stdin is not None
         yield Truth(Host(folder / "server", libc=Libc.MUSL), server, True)
         server.stdin.close()
+
+
+def agrees(outcome: Outcome, error: str | None) -> bool:
+    """Whether the outcome is that of dlopen, for the reason that dlopen gives."""
+    if error is None:
+        return outcome.loads
+    faults = [finding for finding in outcome.findings if finding.level is Level.ERROR]
+    if match := re.search(r"(?P<name>[^ /]+): cannot open shared object file", error):
+        return any(f.kind is Kind.LIBRARY_MISSING and f.needed == match["name"] for f in faults)
+    if match := re.search(r"undefined symbol: (?P<name>[^ ,]+)", error):
+        return any(f.symbol == match["name"] for f in faults)
+    if match := re.search(r"version `(?P<name>.+)' not found", error):
+        return any(f.version == match["name"] for f in faults)
+    if "static TLS block" in error:
+        return any(f.kind is Kind.STATIC_TLS for f in faults)
+    if "dynamically load" in error:
+        return any(f.kind is Kind.NOT_LOADABLE and f.file == outcome.root for f in faults)
+    return False
