@@ -22,6 +22,8 @@ __all__ = ["find"]
 
 _FIELDS: Final = re.compile(rb"^(Package|Status|Version|Architecture|Source):[ \t]*([^\n]*?)[ \t\r]*$", re.MULTILINE)
 _MD5SUMS_SUFFIX: Final = ".md5sums"
+#: So many characters at the beginning of a library and of its package are mostly the same.
+_HEAD: Final = 6
 
 
 def find(asked: Asked, root: Root, distro: str, notes: list[str]) -> None:
@@ -84,9 +86,10 @@ def _package(fields: dict[bytes, bytes], distro: str) -> Package | None:
 def _owners_of(asked: Asked, folder: str, notes: list[str]) -> dict[str, str]:
     """Return the name of the list, without suffix, that holds each file."""
     diversions = _Diversions(f"{folder}/diversions", notes)
-    search = _searcher(asked.names | diversions.names(asked))
+    names = asked.names | diversions.names(asked)
+    search = _searcher(names)
     hits: dict[str, str] = {}
-    for label, content in _contents(f"{folder}/info", ".list", notes):
+    for label, content in _contents(f"{folder}/info", ".list", notes, names):
         package = label.partition(":")[0]
         for listed in search(content):
             path = asked.match(diversions.real(listed, package))
@@ -117,15 +120,20 @@ def _searcher(names: Iterable[bytes]) -> Callable[[bytes], list[bytes]]:
     return search
 
 
-def _contents(folder: str, suffix: str, notes: list[str]) -> Iterator[tuple[str, bytes]]:
-    """Yield name without suffix and content of the lists in a folder: libraries' packages first, else by name."""
+def _contents(folder: str, suffix: str, notes: list[str], likely: Iterable[bytes] = ()) -> Iterator[tuple[str, bytes]]:
+    """Yield name without suffix and content of the lists in a folder.
+
+    First those whose names begin as the `likely` files' do (libtiff6 has libtiff.so.6), then other libraries' packages,
+    else by name: mostly a few lists hold all that is asked for, and a machine has a thousand.
+    """
+    heads = tuple({os.fsdecode(name.partition(b".so")[0][:_HEAD]).lower() for name in likely})
     try:
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         return
     try:
         labels = [name[: -len(suffix)] for name in os.listdir(fd) if name.endswith(suffix)]
-        for label in sorted(labels, key=lambda label: (not label.startswith("lib"), label)):
+        for label in sorted(labels, key=lambda name: (not name.startswith(heads), not name.startswith("lib"), name)):
             content = read_bounded(label + suffix, notes, folder=fd)
             if content:
                 yield label, content
