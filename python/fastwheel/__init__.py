@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from fastwheel.difference import Difference
     from fastwheel.repaired import Repaired
     from fastwheel.verdict import Verdict
+    from fastwheel.wheel.limits import Limits
 
 __all__ = [
     "Difference",
     "Explanation",
     "FastwheelError",
     "Finding",
+    "Limits",
     "Overview",
     "Repaired",
     "Tree",
@@ -68,6 +70,7 @@ _HOMES = {
     "Overview": "fastwheel._overview",
     "tree": "fastwheel._tree",
     "Tree": "fastwheel._tree",
+    "Limits": "fastwheel.wheel.limits",
 }
 
 

@@ -1,11 +1,18 @@
 """The rules of reading, writing and failing: each with what happens to input that it is about. Cases name them by key.
 
-`docs/limits.md` has the same rules as a table; a test compares them.
+`docs/limits.md` has the same rules as a table, which `python tests/hostile/rules.py` prints; a test compares them.
 """
 
 from __future__ import annotations
 
-__all__ = ["RULES"]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from arena import Case
+
+__all__ = ["RULES", "table"]
 
 RULES = {
     # refused: the archive
@@ -84,3 +91,34 @@ RULES = {
     "arguments": "wrong calls",
     "users": "root and other users",
 }
+
+
+def table(cases: Iterable[Case]) -> str:
+    """The table of `docs/limits.md`: each rule, what comes of what it is about, and how many cases hold it to that."""
+    wanted: dict[str, set[str]] = {}
+    counts: dict[str, int] = {}
+    for case in cases:
+        wanted.setdefault(case.rule, set()).update(case.want)
+        counts[case.rule] = counts.get(case.rule, 0) + 1
+    lines = ["| what | what comes of it | cases |", "|---|---|---|"]
+    for rule, text in RULES.items():
+        codes = sorted(code for code in wanted[rule] if code.startswith("FW") and len(code) > 2)
+        said = ", ".join(code if len(code) == 5 else code.ljust(5, "x") for code in codes)
+        if wanted[rule] & {"ok", "any", "quiet"}:
+            said = f"done; or {said}" if said else "done"
+        lines.append(f"| {text} | {said or 'a clear error'} | {counts[rule]} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    import sys
+    from pathlib import Path
+
+    here = Path(__file__).resolve().parent
+    sys.path[:0] = [str(here), str(here.parent / "wheel")]
+    import cases_elf
+    import cases_faults
+    import cases_wheel
+    import cases_zip
+
+    print(table([*cases_zip.CASES, *cases_wheel.CASES, *cases_elf.CASES, *cases_faults.CASES]), end="")

@@ -19,7 +19,9 @@ import cases_wheel
 import cases_zip
 import pytest
 from arena import Arena, Case, Server, Tools, judge
-from rules import RULES
+from rules import RULES, table
+
+from fastwheel.wheel.limits import OPTIONS, Limits
 
 ALL: tuple[Case, ...] = (*cases_zip.CASES, *cases_wheel.CASES, *cases_elf.CASES, *cases_faults.CASES)
 
@@ -49,3 +51,12 @@ def test_each_rule_has_cases() -> None:
     assert len(ALL) >= 1000
     assert len({case.name for case in ALL}) == len(ALL)
     assert {case.rule for case in ALL} == set(RULES)
+
+
+def test_the_documents_say_the_same(repository: Path) -> None:
+    text = (repository / "docs" / "limits.md").read_text()
+    assert table(ALL) in text, "python tests/hostile/rules.py prints the table anew"
+    loose, tight = Limits(), Limits.untrusted()
+    for name, option in OPTIONS.items():
+        row = f"| `{option}` | `{name}` | {getattr(loose, name):,} | {getattr(tight, name):,} |"
+        assert row in text, row
