@@ -144,6 +144,30 @@ def library_without_versions(kit: Kit) -> None:
     kit.files[ALPHA] = kit.compile("plain", source, *flags)
 
 
+@way("FV301", "warning", "pkg/plugins/plugin.so", f"it loads only once {ALPHA} is loaded, as {EXT} does")
+def plugin_that_finds_its_library_only_if_it_is_loaded(kit: Kit) -> None:
+    kit.files[BETA], kit.files[ALPHA] = kit.beta(), kit.alpha()
+    source = "int alpha_call(void); int plug(void) { return alpha_call(); }"
+    kit.files["pkg/plugins/plugin.so"] = kit.compile("plugin.so", source, "-l:libalpha-11111111.so.1")
+
+
+@way("FV301", "error", "pkg/plugins/plugin.so", "libfar.so.1, which is neither found")
+def library_in_reach_of_nobody(kit: Kit) -> None:
+    """As ctypes would load it: no module loads the other one before."""
+    kit.files["pkg/far/libfar.so.1"] = kit.compile(
+        "libfar.so.1", "int far(void) { return 1; }", "-Wl,-soname,libfar.so.1"
+    )
+    source = "int far(void); int plug(void) { return far(); }"
+    kit.files["pkg/plugins/plugin.so"] = kit.compile("plugin.so", source, "-l:libfar.so.1")
+
+
+@way("FV301", "error", "pkg/plugins/plugin.so", "libgone.so.1, which is neither found")
+def plugin_whose_library_is_nowhere(kit: Kit) -> None:
+    kit.compile("libgone.so.1", "int gone_call(void) { return 1; }", "-Wl,-soname,libgone.so.1")
+    source = "int gone_call(void); int plug(void) { return gone_call(); }"
+    kit.files["pkg/plugins/plugin.so"] = kit.compile("plugin.so", source, "-l:libgone.so.1")
+
+
 # Tags
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from posixpath import basename
 from typing import TYPE_CHECKING, Final
 
 from fastwheel._verify.grafts import is_graft
@@ -116,6 +117,7 @@ def _interpreters(wheel: Wheel) -> tuple[str, ...]:
 def _findings(wheel: Wheel, target: Target, simulation: Simulation, digests: Mapping[str, bytes]) -> Iterator[Finding]:
     members = {unit.path: unit.member for unit in target.found.units}
     grafts = frozenset(unit.path for unit in target.found.units if is_graft(unit))
+    held = {unit.facts.soname or basename(unit.path): unit.path for unit in target.found.units}
     groups: dict[tuple[object, ...], list[Found]] = defaultdict(list)
     absent = {(item.file, item.version) for item in simulation.findings if item.kind is Kind.VERSION_MISSING}
     for item in simulation.findings:
@@ -126,7 +128,7 @@ def _findings(wheel: Wheel, target: Target, simulation: Simulation, digests: Map
         first = group[0]
         code = "FV606" if _is_python(first) else CODES[first.kind]
         member = members.get(first.file)
-        level, remarks = _weigh(first, simulation, grafts)
+        level, remarks = _weigh(first, simulation, grafts, held)
         roots = [root for root in simulation.roots_of(first) if root != first.file]
         if first.kind is Kind.SONAME_CLASH:
             twins = [unit for unit in target.found.units if unit.facts.soname == first.needed]
@@ -183,7 +185,9 @@ def _said(wheel: Wheel, target: Target, item: Found) -> bool:
     return _is_python(item) and "abi3" in wheel.filename.abi_tags
 
 
-def _weigh(item: Found, simulation: Simulation, grafts: frozenset[str]) -> tuple[Level, list[str]]:
+def _weigh(
+    item: Found, simulation: Simulation, grafts: frozenset[str], held: Mapping[str, str]
+) -> tuple[Level, list[str]]:
     """How bad a finding is, and why if it is less bad than it looks.
 
     A library that is loaded alone, as ctypes does, may lack what the module that really loads it has loaded before.
@@ -199,6 +203,13 @@ def _weigh(item: Found, simulation: Simulation, grafts: frozenset[str]) -> tuple
         only_grafts = all(outcome.root in grafts for outcome in with_it)
         remark = f"only by itself, as ctypes loads it; {escape(others[0])} brings what it needs"
         return "note" if only_grafts else "warning", [remark]
+    if alone and item.kind is Kind.LIBRARY_MISSING and item.needed is not None and item.needed in held:
+        # Plugins, say, that a module opens which has loaded the library before: the name is enough then.
+        path = held[item.needed]
+        modules = (o.root for o in simulation.outcomes if o.kind is RootKind.EXTENSION and o.loads and path in o.group)
+        module = next(modules, None)
+        if module is not None:
+            return "warning", [f"it loads only once {escape(path)} is loaded, as {escape(module)} does"]
     return level, []
 
 
