@@ -119,6 +119,20 @@ if __name__ == "__main__":
     import cases_elf
     import cases_faults
     import cases_wheel
-    import cases_zip
+    import cases_zip_members
+    import cases_zip_odd
+    import cases_zip_records
 
-    print(table([*cases_zip.CASES, *cases_wheel.CASES, *cases_elf.CASES, *cases_faults.CASES]), end="")
+    print(
+        table(
+            [
+                *cases_zip_records.CASES,
+                *cases_zip_members.CASES,
+                *cases_zip_odd.CASES,
+                *cases_wheel.CASES,
+                *cases_elf.CASES,
+                *cases_faults.CASES,
+            ]
+        ),
+        end="",
+    )

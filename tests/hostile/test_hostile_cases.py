@@ -16,14 +16,23 @@ from pathlib import Path
 import cases_elf
 import cases_faults
 import cases_wheel
-import cases_zip
+import cases_zip_members
+import cases_zip_odd
+import cases_zip_records
 import pytest
 from arena import Arena, Case, Server, Tools, judge
 from rules import RULES, table
 
 from fastwheel.wheel.limits import OPTIONS, Limits
 
-ALL: tuple[Case, ...] = (*cases_zip.CASES, *cases_wheel.CASES, *cases_elf.CASES, *cases_faults.CASES)
+ALL: tuple[Case, ...] = (
+    *cases_zip_records.CASES,
+    *cases_zip_members.CASES,
+    *cases_zip_odd.CASES,
+    *cases_wheel.CASES,
+    *cases_elf.CASES,
+    *cases_faults.CASES,
+)
 
 
 @pytest.fixture

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import cases_elf
 import cases_wheel
-import cases_zip
+import cases_zip_members
+import cases_zip_odd
+import cases_zip_records
 import pytest
 from arena import Arena, Case, Server, Tools
 
 import fastwheel
 
-WHEELS = [case for case in (*cases_zip.CASES, *cases_wheel.CASES, *cases_elf.CASES) if "show" in case.verbs]
+ZIPS = (*cases_zip_records.CASES, *cases_zip_members.CASES, *cases_zip_odd.CASES)
+WHEELS = [case for case in (*ZIPS, *cases_wheel.CASES, *cases_elf.CASES) if "show" in case.verbs]
 CHUNK = 100
 MOST_CPU = 10.0
 
