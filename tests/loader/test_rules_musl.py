@@ -117,3 +117,16 @@ def test_it_does_not_load_on_musl(make: Make, tmp_path: Path, musl_truth: Truth)
     assert text in error
     assert not outcome.loads
     assert {finding.kind for finding in outcome.findings if finding.level is Level.ERROR} == {kind}
+
+
+def test_the_programs_own_path(tmp_path: Path, musl_truth: Truth) -> None:
+    site = Site(tmp_path, gcc="musl-gcc")
+    library = site.make("libprog.so.1", HAS_F)
+    site.make("a.so", NEEDS_F, str(library))
+    folder = Path(musl_truth.host.process[0].key).parent / "of-the-program"
+    folder.mkdir()
+    library.rename(folder / "libprog.so.1")
+    outcome, error = musl_truth.both(site.folder, "a.so")
+    assert error is None
+    assert outcome.loads, outcome.findings
+    assert outcome.group == ("a.so", str(folder / "libprog.so.1"))

@@ -121,7 +121,8 @@ def of_python() -> Iterator[Truth]:
 def of_musl(folder: Path) -> Iterator[Truth]:
     """Start a server that loads into forks of a program of musl."""
     (folder / "server.c").write_text(_MUSL_SERVER)
-    subprocess.run(["musl-gcc", "-o", folder / "server", folder / "server.c"], check=True)
+    path = f"-Wl,-rpath,{folder}/of-the-program"
+    subprocess.run(["musl-gcc", "-o", folder / "server", folder / "server.c", path], check=True)
     with subprocess.Popen([folder / "server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin is not None
         yield Truth(Host(folder / "server", libc=Libc.MUSL), server, True)

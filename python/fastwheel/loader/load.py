@@ -180,10 +180,11 @@ class Loader:
         known = self._start.get(program)
         if known is None:
             known = self._start[program] = {}
-            for item in () if program else (*self._system.process, *self._system.local):
-                known.setdefault(item.soname or item.key.rpartition("/")[2], item)
-            for name, item in self._tree.provided.items():
-                known.setdefault(name, item)
+            if not program:
+                for item in (*self._system.process, *self._system.local):
+                    known.setdefault(item.soname or item.key.rpartition("/")[2], item)
+                for name, item in self._tree.provided.items():
+                    known.setdefault(name, item)
         return known
 
     @staticmethod
@@ -206,6 +207,10 @@ class Loader:
             if self._places.of(one)[0] == "rpath":
                 chain.append(one)
             one = loader.get(one.key)
+        # The program is the last of those that loaded it, whatever loaded the root.
+        main = next(iter(self._system.process), None)
+        if main is not None and main not in chain and self._places.of(main)[0] == "rpath":
+            chain.append(main)
         return tuple(chain)
 
     def _answer(self, item: LoadedObject, chain: tuple[LoadedObject, ...], name: str) -> _Answer:
