@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import re
@@ -29,6 +30,7 @@ def plain(name: str) -> str:
     return f"{folder}{slash}{re.sub(r'-[0-9a-f]{8}$', '', stem)}{dot}{rest}"
 
 
+@functools.cache
 def meaning(wheel: Path) -> dict[str, tuple[str | None, tuple[str, ...]] | None]:
     """Return each file of a wheel by its plain name, with the plain soname and needs of those that are ELF files.
 
