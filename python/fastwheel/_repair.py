@@ -9,9 +9,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypedDict
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypedDict
 
 from fastwheel.errors import FastwheelError, escape
 from fastwheel.job import Job
@@ -222,8 +221,7 @@ def repair_each(
             yield call.run(path, workshop)
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(NamedTuple):
     """The arguments of `repair`, but for the wheel: the same for all wheels of a call."""
 
     out_dir: Path

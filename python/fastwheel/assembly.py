@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastwheel import engine
 from fastwheel.errors import FastwheelError, escape
@@ -33,8 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Assembly", "assemble"]
 
 
-@dataclass(frozen=True, slots=True)
-class Assembly:
+class Assembly(NamedTuple):
     """What the output is to hold.
 
     Attributes:
@@ -88,10 +86,13 @@ def assemble(
     body: list[Entry] = []
     moved: list[Entry] = []
     tail: list[Entry] = []
+    dist_info = f"{wheel.dist_info}/"
     for member in wheel.archive.members:
-        if member.name == wheel.record_name or wheel.is_signature(member.name):
-            continue
-        place = tail if member.name.startswith(f"{wheel.dist_info}/") else body
+        place = body
+        if member.name.startswith(dist_info):
+            place = tail
+            if member.name == wheel.record_name or wheel.is_signature(member.name):
+                continue
         patch = patches.get(member.name)
         if member.name in shims:
             text = shims[member.name].text.encode()

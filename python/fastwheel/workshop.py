@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastwheel import engine
 from fastwheel.deps.hidden import strings_of
@@ -36,25 +35,26 @@ _STRIPPED: Final = 32 << 20
 _CHUNK: Final = 1 << 20
 
 
-@dataclass(slots=True)
 class Finished:
     """A new member that only has to be copied.
 
     Attributes:
         packed: its data.
         sha256: of its content.
-        facts: those of its content, once the proof of a wheel has inflated it and found it right; None until then.
-        proved: whether that was done.
+        proved: whether the proof of a wheel has inflated it and found it right.
+        facts: those of its content, if that was done and it is an ELF file.
     """
 
-    packed: Packed
-    sha256: bytes
-    facts: Facts | None = None
-    proved: bool = False
+    __slots__ = ("facts", "packed", "proved", "sha256")
+
+    def __init__(self, packed: Packed, sha256: bytes) -> None:
+        self.packed = packed
+        self.sha256 = sha256
+        self.proved = False
+        self.facts: Facts | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """A member to be made.
 
     Attributes:

@@ -165,9 +165,15 @@ class _Sync:
 
     def __init__(self, fd: int) -> None:
         self._error: OSError | None = None
+        self._thread: threading.Thread | None = None
         # A descriptor of its own: the caller may close his when a signal ends all.
-        self._thread = threading.Thread(target=self._run, args=(os.dup(fd),), daemon=True)
-        self._thread.start()
+        own = os.dup(fd)
+        thread = threading.Thread(target=self._run, args=(own,), daemon=True)
+        try:
+            thread.start()
+            self._thread = thread
+        except RuntimeError:  # the system gives no more threads
+            self._run(own)
 
     def _run(self, fd: int) -> None:
         try:
@@ -183,7 +189,8 @@ class _Sync:
         Raises:
             OSError: it cannot be brought there.
         """
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
         if self._error is not None:
             raise self._error
 

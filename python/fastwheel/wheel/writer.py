@@ -102,8 +102,7 @@ class New:
 Entry = Copy | New
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """The file that was written: its path and its size in bytes."""
 
     path: Path

@@ -6,7 +6,7 @@ database that is damaged costs its answers, never the repair: what went wrong is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fastwheel.deps.files import Root
 from fastwheel.deps.packages import apk, dpkg, rpm
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["Package", "distro_of", "owners", "purl_quote"]
+
+#: Folders of users, and of what does not last.
+_NEVER: Final = ("/home/", "/root/", "/tmp/", "/var/tmp/")
 
 
 def owners(
@@ -35,6 +38,9 @@ def owners(
     """
     said: list[str] = [] if notes is None else notes
     place = Root(root)
+    if place.top == "/":
+        # Packages leave these folders alone (FHS 3.0); looking for a file in them would read every list there is.
+        paths = [path for path in paths if not path.startswith(_NEVER)]
     asked = Asked(paths, place)
     if not asked.left:
         return {}
