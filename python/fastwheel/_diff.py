@@ -173,8 +173,9 @@ class _Wheels:
             self._look(new, [*(pair[1] for pair in suspects), *fresh]),
         )
         moved = self._moved(gone, fresh, looked)
-        gone = [member for member in gone if member.name not in {pair[0].name for pair in moved}]
-        fresh = [member for member in fresh if member.name not in {pair[1].name for pair in moved}]
+        left, arrived = {a.name for a, _ in moved}, {b.name for _, b in moved}
+        gone = [member for member in gone if member.name not in left]
+        fresh = [member for member in fresh if member.name not in arrived]
         self.known = self._bill(fresh)
         changes: dict[str, MemberChange] = {}
         for a, b in (*pairs, *moved):

@@ -28,11 +28,14 @@ def elf_change(old: Facts, new: Facts, known: Mapping[str, str] | None = None) -
         new: the second.
         known: new names of libraries ▶ their old ones, where names alone do not tell.
     """
-    gone = [name for name in dict.fromkeys(old.needed) if name not in new.needed]
-    fresh = [name for name in dict.fromkeys(new.needed) if name not in old.needed]
+    before, after = dict.fromkeys(old.needed), dict.fromkeys(new.needed)  # in order, and quick to look up
+    gone = dict.fromkeys(name for name in before if name not in after)
+    fresh = [name for name in after if name not in before]
     told = {known[name]: name for name in fresh if known and known.get(name) in gone}
-    unknown = [name for name in fresh if name not in told.values()]
+    taken = set(told.values())
+    unknown = [name for name in fresh if name not in taken]
     names = told | dict(same_libraries([name for name in gone if name not in told], unknown))
+    taken = set(names.values())
     renamed = tuple((name, names[name]) for name in gone if name in names)
     versions = [
         {
@@ -42,17 +45,17 @@ def elf_change(old: Facts, new: Facts, known: Mapping[str, str] | None = None) -
         }
         for facts in (old, new)
     ]
-    kept = [name for name in dict.fromkeys(names.get(name, name) for name in old.needed) if name in new.needed]
+    kept = dict.fromkeys(name for name in (names.get(name, name) for name in before) if name in after)
     return ElfChange(
         tuple(
-            FieldChange(name, before, after)
-            for name, before, after in zip(_FIELDS, _fields(old), _fields(new), strict=True)
-            if before != after
+            FieldChange(name, was, now)
+            for name, was, now in zip(_FIELDS, _fields(old), _fields(new), strict=True)
+            if was != now
         ),
         renamed,
         tuple(name for name in gone if name not in names),
-        tuple(name for name in fresh if name not in names.values()),
-        kept != [name for name in dict.fromkeys(new.needed) if name in kept],
+        tuple(name for name in fresh if name not in taken),
+        list(kept) != [name for name in after if name in kept],
         tuple(sorted(versions[0] - versions[1])),
         tuple(sorted(versions[1] - versions[0])),
         tuple(sorted({*old.undefined, *old.undefined_weak} - {*new.undefined, *new.undefined_weak})),
@@ -96,7 +99,7 @@ def same_libraries(old: Iterable[str], new: Iterable[str]) -> tuple[tuple[str, s
     >>> same_libraries(["libfoo.so.3", "libbar.so.1"], ["libfoo-01234567.so.3.0.1", "libbaz.so.1"])
     (('libfoo.so.3', 'libfoo-01234567.so.3.0.1'),)
     """
-    left, right = list(old), list(new)
+    left, right = dict.fromkeys(old), dict.fromkeys(new)
     pairs: dict[str, str] = {}
     # The most alike first: the whole version, its first number, none.
     for precision in (None, 2, 1):
@@ -106,8 +109,7 @@ def same_libraries(old: Iterable[str], new: Iterable[str]) -> tuple[tuple[str, s
             key = _key(name, precision)
             if keys[0][key] == keys[1][key] == 1:
                 pairs[name] = targets[key]
-                left.remove(name)
-                right.remove(targets[key])
+                del left[name], right[targets[key]]
     return tuple(pairs.items())
 
 

@@ -370,3 +370,24 @@ def test_a_library_whose_file_has_another_name(toolbox: Toolbox) -> None:
     assert a is not None
     assert [old for old, _ in a.renamed] == ["libother.so.0"]
     assert (a.removed, a.added) == ((), ())
+
+
+def test_time_grows_with_the_number_of_members_and_no_faster(tmp_path: Path) -> None:
+    """Thousands of moved files, and thousands of libraries with other hashes."""
+    import time
+
+    paths = []
+    for folder in ("a", "b"):
+        path = tmp_path / folder / "many-1.0-py3-none-any.whl"
+        path.parent.mkdir()
+        with zipfile.ZipFile(path, "w") as archive:
+            for number in range(8000):
+                archive.writestr(f"{folder}/{number}.txt", str(number))
+        paths.append(path)
+    start = time.process_time()
+    found = fastwheel.diff(*paths)
+    assert {change.kind for change in found.members} == {"renamed"}
+    names = [f"lib{number}-{{:08x}}.so.1" for number in range(20_000)]
+    pairs = same_libraries([name.format(1) for name in names], [name.format(2) for name in reversed(names)])
+    assert len(pairs) == len(names)
+    assert time.process_time() - start < 20  # seconds; two, and minutes if each were looked up in a list
