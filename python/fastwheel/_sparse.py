@@ -18,7 +18,9 @@ _FIRST: Final = 4 * 1024 * 1024
 #: A first PT_LOAD without code holds little but the tables that are read; so much of it is kept.
 _MOST_OF_FIRST_LOAD: Final = 16 * 1024 * 1024
 #: How often in one pass it is asked anew what is missing. A file with thousands of notes must not make this slow.
-_MOST_QUESTIONS: Final = 64
+_MOST_QUESTIONS: Final = 8
+#: So often as soon as one range is complete, which may lead to others; then only when all are.
+_EARLY_QUESTIONS: Final = 4
 
 
 class Sparse:
@@ -80,13 +82,13 @@ class Sparse:
         known = self._known
         missing = [(start, end) for start, end in ranges(self.data, known.holds) if not known.holds(start, end)]
         self.complete = not missing
-        ends = (end for start, end in missing if end > coming and (start >= coming or known.holds(start, coming)))
-        self._ask_at = min(ends, default=self._size + 1)
+        ends = [end for start, end in missing if end > coming and (start >= coming or known.holds(start, coming))]
+        # Where the first of them, or the last one, will be complete in this pass.
+        self._ask_at = (max if self._questions > _EARLY_QUESTIONS else min)(ends, default=self._size + 1)
         first = first_load(self.data) if self._questions == 1 else None
         if first is not None:
             missing.append((first[0], min(first[1], first[0] + _MOST_OF_FIRST_LOAD)))
-        for start, end in missing:
-            self._wanted.add(start, min(end, self._size))
+        self._wanted.add_all([(start, min(end, self._size)) for start, end in missing])
 
 
 class _Ranges:
@@ -104,6 +106,13 @@ class _Ranges:
             start, end = min(start, self.starts[first]), max(end, self.ends[behind - 1])
         self.starts[first:behind] = [start]
         self.ends[first:behind] = [end]
+
+    def add_all(self, ranges: list[tuple[int, int]]) -> None:
+        """Add many, in any order; each behind the others, where that takes no time."""
+        every = sorted([*zip(self.starts, self.ends, strict=True), *ranges])
+        self.starts, self.ends = [], []
+        for start, end in every:
+            self.add(start, end)
 
     def holds(self, start: int, end: int) -> bool:
         """Whether the whole of a range is in one."""

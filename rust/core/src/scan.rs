@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::ops::ControlFlow;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fastwheel_elf::{Facts, MAGIC};
 use sha2::{Digest, Sha256};
@@ -31,8 +32,9 @@ const MOST_WHOLE: u64 = 32 * 1024 * 1024;
 const MOST_WHOLE_HASHED: u64 = 16 * 1024 * 1024;
 /// What a member that comes by piece by piece may keep, by guess.
 const STREAMED: u64 = 16 * 1024 * 1024;
-/// A file made so that each of its tables leads back to an earlier place is inflated so often before all of it is kept.
-const MOST_PASSES: u32 = 4;
+/// A file made so that each of its tables leads back to an earlier place is inflated so often; in the last pass all of it
+/// is kept.
+const MOST_PASSES: u32 = 5;
 
 /// Scans the members `spans` of the archive `file`; see `engine.scan`.
 pub fn scan(file: &File, spans: &[Span], digest: bool, jobs: usize) -> Result<Vec<Scanned>, Fault> {
@@ -40,8 +42,9 @@ pub fn scan(file: &File, spans: &[Span], digest: bool, jobs: usize) -> Result<Ve
         let work = span.size.saturating_add(span.compressed_size);
         pool::Load { work, memory: if is_large(span, digest) { STREAMED } else { work } }
     };
+    let wide = Mutex::new(());
     pool::map_sized(spans, jobs, load, Inflater::default, |inflater, span| {
-        let scanned = member(inflater, file, span, digest);
+        let scanned = member(inflater, file, span, digest, &wide);
         inflater.release();
         match scanned {
             Ok(scanned) => Ok(scanned),
@@ -56,54 +59,78 @@ fn is_large(span: &Span, digest: bool) -> bool {
     span.size.saturating_add(span.compressed_size) > most
 }
 
-fn member(inflater: &mut Inflater, file: &File, span: &Span, digest: bool) -> Result<Scanned, Stop> {
+fn member(
+    inflater: &mut Inflater,
+    file: &File,
+    span: &Span,
+    digest: bool,
+    wide: &Mutex<()>,
+) -> Result<Scanned, Stop> {
     let elf = span.size >= MAGIC.len() as u64 && inflater.magic(file, span)? == MAGIC;
     if !elf && !digest {
         return Ok(Scanned::default());
     }
     if is_large(span, digest) {
-        return large(inflater, file, span, elf, digest);
+        return if elf { large(inflater, file, span, digest, wide) } else { hashed(inflater, file, span) };
     }
     let content = inflater.view(file, span)?;
     let scanned = if elf { Scanned::of(content) } else { Scanned::default() };
     Ok(Scanned { sha256: digest.then(|| Sha256::digest(content).into()), ..scanned })
 }
 
-/// A member that comes by piece by piece.
+/// A large member that is no ELF file.
+fn hashed(inflater: &mut Inflater, file: &File, span: &Span) -> Result<Scanned, Stop> {
+    let mut hash = Sha256::new();
+    inflater.streamed(file, span, |bytes| {
+        hash.update(bytes);
+        Ok(())
+    })?;
+    Ok(Scanned { sha256: Some(hash.finalize().into()), ..Scanned::default() })
+}
+
+/// An ELF file that comes by piece by piece. Who keeps more than [`STREAMED`] of it waits for `wide`: files whose tables
+/// claim to be everywhere must not fill the memory all at once.
 fn large(
     inflater: &mut Inflater,
     file: &File,
     span: &Span,
-    elf: bool,
     digest: bool,
+    wide: &Mutex<()>,
 ) -> Result<Scanned, Stop> {
-    // A size that cannot be true is found out before anything is allocated for it.
-    let believable = elf && span.is_believable(file)?;
-    let mut sparse = Sparse::new(if believable { span.size } else { 0 })?;
+    if !span.is_believable(file)? {
+        // A size that cannot be true must not decide how much memory is taken; that it is wrong turns out here.
+        inflater.streamed(file, span, |_| Ok(()))?;
+        return Err(Damage::Size.into());
+    }
+    let mut sparse = Sparse::new(span.size)?;
+    let mut alone = None;
     let mut hash = digest.then(Sha256::new);
-    let _ended = inflater.streamed_while(file, span, |bytes| {
-        if let Some(hash) = &mut hash {
-            hash.update(bytes);
-        }
-        let complete = believable && sparse.take(bytes);
-        Ok(if complete && !digest { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-    })?;
-    let mut passes = 1;
-    while believable && !sparse.is_complete() {
-        sparse.restart();
-        if passes == MOST_PASSES {
-            sparse.want_all();
-        }
+    for pass in 1..=MOST_PASSES {
         let _ended = inflater.streamed_while(file, span, |bytes| {
-            Ok(if sparse.take(bytes) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            if let Some(hash) = hash.as_mut().filter(|_| pass == 1) {
+                hash.update(bytes);
+            }
+            let complete = sparse.take(bytes);
+            if alone.is_none() && sparse.kept() > STREAMED {
+                alone = Some(only_one(wide));
+            }
+            let enough = complete && (pass > 1 || !digest);
+            Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
-        if passes > MOST_PASSES {
+        if sparse.is_complete() {
             break;
         }
-        passes = passes.saturating_add(1);
+        sparse.restart();
+        if pass == MOST_PASSES - 1 {
+            sparse.want_all();
+        }
     }
-    let scanned = if elf { Scanned::of(sparse.bytes()) } else { Scanned::default() };
+    let scanned = Scanned::of(sparse.bytes());
     Ok(Scanned { sha256: hash.map(|hash| hash.finalize().into()), ..scanned })
+}
+
+fn only_one(lock: &Mutex<()>) -> MutexGuard<'_, ()> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Scanned {

@@ -9,7 +9,9 @@ const FIRST: u64 = 4 * 1024 * 1024;
 /// A first PT_LOAD without code holds little but the tables that are read; so much of it is kept.
 const MOST_OF_FIRST_LOAD: u64 = 16 * 1024 * 1024;
 /// How often in one pass it is asked anew what is missing. A file with thousands of notes must not make this slow.
-const MOST_QUESTIONS: u32 = 64;
+const MOST_QUESTIONS: u32 = 8;
+/// So often as soon as one range is complete, which may lead to others; then only when all are.
+const EARLY_QUESTIONS: u32 = 4;
 
 /// An ELF file that comes by piece by piece, from its begin, several times if need be.
 ///
@@ -20,6 +22,8 @@ pub struct Sparse {
     wanted: Ranges,
     /// What is there.
     known: Ranges,
+    /// How many bytes that is, about.
+    kept: u64,
     /// Where the next piece begins.
     at: u64,
     /// From here on it is worth to ask what else is missing.
@@ -37,6 +41,7 @@ impl Sparse {
             bytes: vec![0; size],
             wanted: Ranges::default(),
             known: Ranges::default(),
+            kept: 0,
             at: 0,
             ask_at: 0,
             questions: 0,
@@ -82,7 +87,10 @@ impl Sparse {
             let place = self.bytes.get_mut(usize_range(part.start, part.end));
             if let (Some(place), Some(from)) = (place, piece.get(inside)) {
                 place.copy_from_slice(from);
-                self.known.add(part);
+                if !self.known.holds(&part) {
+                    self.kept = self.kept.saturating_add(from.len() as u64);
+                    self.known.add(part);
+                }
             }
         }
     }
@@ -90,6 +98,11 @@ impl Sparse {
     /// Whether all that `read` needs is there.
     pub fn is_complete(&self) -> bool {
         self.complete
+    }
+
+    /// How many bytes of memory it takes, about.
+    pub fn kept(&self) -> u64 {
+        self.kept
     }
 
     /// The file, for `read` if it is complete.
@@ -108,19 +121,20 @@ impl Sparse {
         let mut asked = fastwheel_elf::ranges(&self.bytes, |range| known.holds(range));
         asked.retain(|range| !known.holds(range));
         self.complete = asked.is_empty();
-        // The first of them that will be complete in this pass.
+        // Where the first of them, or the last one, will be complete in this pass.
         let coming = asked
             .iter()
             .filter(|range| range.end > from && (range.start >= from || known.holds(&(range.start..from))));
-        self.ask_at = coming.map(|range| range.end).min().unwrap_or(u64::MAX);
+        let ends = coming.map(|range| range.end);
+        let next = if self.questions > EARLY_QUESTIONS { ends.max() } else { ends.min() };
+        self.ask_at = next.unwrap_or(u64::MAX);
         if self.questions == 1
             && let Some(first) = fastwheel_elf::first_load(&self.bytes)
         {
             asked.push(first.start..first.end.min(first.start.saturating_add(MOST_OF_FIRST_LOAD)));
         }
-        for range in asked {
-            self.wanted.add(range.start..range.end.min(self.size()));
-        }
+        let size = self.size();
+        self.wanted.add_all(asked.into_iter().map(|range| range.start..range.end.min(size)));
     }
 }
 
@@ -139,6 +153,15 @@ impl Ranges {
         let start = touched.first().map_or(range.start, |first| first.start.min(range.start));
         let end = touched.last().map_or(range.end, |last| last.end.max(range.end));
         self.0.splice(from..to, std::iter::once(start..end));
+    }
+
+    /// Adds many, in any order.
+    fn add_all(&mut self, ranges: impl Iterator<Item = Range<u64>>) {
+        let mut all = std::mem::take(&mut self.0);
+        all.extend(ranges);
+        all.sort_unstable_by_key(|range| range.start);
+        // Each is added behind the others now, where that takes no time.
+        all.into_iter().for_each(|range| self.add(range));
     }
 
     /// Whether the whole of `range` is in one.
@@ -181,6 +204,10 @@ mod tests {
         assert!(!ranges.holds(&(9..11)) && !ranges.holds(&(24..31)) && !ranges.holds(&(60..61)));
         assert_eq!(ranges.within(&(24..35)), [24..25, 30..35]);
         assert!(ranges.within(&(25..30)).is_empty() && ranges.within(&(60..99)).is_empty());
+        ranges.add_all([70..80, 1..2, 78..90].into_iter());
+        assert_eq!(ranges.0, [1..2, 10..25, 30..40, 50..60, 70..90]);
+        ranges.0.truncate(4);
+        ranges.0.remove(0);
         ranges.add(15..55);
         assert_eq!((ranges.0.len(), &ranges.0[0], ranges.end()), (1, &(10..60), 60));
     }
