@@ -16,7 +16,7 @@ from wheelbench.compare import plain
 from wheelbench.jobs import FULL, JOBS
 from wheelbench.measure import Sample, median
 from wheelbench.report import BEGIN, END, Report, ratios, tables, with_numbers
-from wheelbench.runner import Result, Row
+from wheelbench.runner import Result, Row, share
 from wheelbench.scale import Growth
 
 TOP = Path(__file__).resolve().parents[2]
@@ -45,6 +45,11 @@ def test_ratios_are_the_peers_time_by_ours() -> None:
 def test_a_ratio_below_60_per_cent_of_the_recorded_one_fails(found: float, slow: list[str]) -> None:
     recorded = {"a": {"wall": 10.0, "cpu": 10.0}, "only recorded": {"wall": 1.0}}
     assert list(too_slow(recorded, {"a": {"wall": 20, "cpu": found}, "new": {"wall": 1}})) == slow
+
+
+@pytest.mark.parametrize(("wall", "runs"), [(0.1, 5), (6, 5), (9, 3), (20, 2), (80, 2), (91, 1)])
+def test_slow_programs_run_less_often(wall: float, runs: int) -> None:
+    assert share(wall, 5, 30) == runs
 
 
 def test_tables() -> None:

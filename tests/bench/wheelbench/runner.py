@@ -14,7 +14,7 @@ from wheelbench.measure import FailedError, Sample, median, run
 from wheelbench.store import root
 from wheelbench.tools import TOOLS, Tool, clean_environment
 
-__all__ = ["Result", "Row", "run_job"]
+__all__ = ["Result", "Row", "run_job", "share"]
 
 #: What may be larger than auditwheel's output, and by how much.
 _LARGER = 1.01
@@ -87,7 +87,7 @@ def run_job(
         spec: the job.
         tools: names of the programs.
         rounds: how often each program runs.
-        seconds: what one program may take in all; a slower one has fewer rounds, but two.
+        seconds: what one program may take in all; a slower one has fewer rounds (`share`).
         say: called with what is going on.
         check: whether to compare the outputs.
     """
@@ -137,7 +137,7 @@ class _Run:
     def again(self, number: int, rounds: int, seconds: float) -> None:
         """Do the job once more, into an empty folder, unless the program has had its share of time."""
         samples = self.row.samples
-        if self.row.fault or (samples and number >= min(rounds, max(2, int(seconds / samples[0].wall)))):
+        if self.row.fault or (samples and number >= share(samples[0].wall, rounds, seconds)):
             return
         try:
             if not samples:
@@ -166,10 +166,17 @@ class _Run:
         return sorted(self.out.glob("*.whl"))
 
 
+def share(wall: float, rounds: int, seconds: float) -> int:
+    """How often a program runs that took so long at first: at least twice, unless it takes very long."""
+    return 1 if wall > 3 * seconds else min(rounds, max(2, int(seconds / wall)))
+
+
 def _problems(job: Job, outputs: dict[str, list[Path]]) -> list[str]:
     """What is wrong with the outputs: they should mean the same, be no larger, and can be imported."""
     found = []
-    ours = outputs.get("fastwheel") or []
+    ours = outputs.get("fastwheel")
+    if ours is None:
+        return []  # it failed, which is said elsewhere, or was not asked
     for tool in ("fastwheel (Python)", "fastwheel (cached)", "floor", "auditwheel"):
         if tool in outputs:
             found += [f"fastwheel and {tool}: {text}" for text in differences(ours, outputs[tool])]
