@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fastwheel._audit import examine
 from fastwheel.assembly import assemble
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from fastwheel.workshop import Workshop
 
 __all__ = ["Job"]
+
+#: So many rows of RECORD are named.
+_MOST_NOTES: Final = 20
 
 
 class Job:
@@ -131,7 +134,8 @@ class Job:
                     hint="the wheel was changed after it was made: build or download it again",
                 )
             notes.append(f"RECORD is rewritten: {problem.message}")
-        return tuple(notes)
+        more = len(notes) - _MOST_NOTES
+        return (*notes[:_MOST_NOTES], *([f"RECORD is rewritten: and {more} more such rows"] if more > 0 else []))
 
     def _plan(self, verdict: Verdict) -> Plan:
         path = str(self.source)

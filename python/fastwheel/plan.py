@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from posixpath import join, normpath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fastwheel.bind import Binder, Graft, Patch, Shim
 from fastwheel.errors import FastwheelError, escape
@@ -153,6 +153,10 @@ def _check_reachable(verdict: Verdict, wanted: Policy, intro: str) -> None:
         )
 
 
+#: So many missing libraries are named.
+_MOST_DETAILS: Final = 50
+
+
 def sources_of(verdict: Verdict, policy: Policy) -> tuple[Reference, ...]:
     """Return the libraries to graft for `policy`, each real path once.
 
@@ -176,8 +180,10 @@ def sources_of(verdict: Verdict, policy: Policy) -> tuple[Reference, ...]:
 def _not_found(missing: list[Reference], notes: tuple[str, ...]) -> FastwheelError:
     first, *others = missing
     details = [f"looked in: {escape(', '.join(first.tried) or 'nowhere')}"]
-    for other in others:
+    for other in others[:_MOST_DETAILS]:
         details.append(f"also not found: {escape(other.soname)} (needed by {escape(other.needed_by)})")
+    if len(others) > _MOST_DETAILS:
+        details.append(f"and {len(others) - _MOST_DETAILS} more")
     details += [f"note: {note}" for note in notes]  # such as parts of the search path that were skipped
     return FastwheelError(
         f"{escape(first.soname)} not found (needed by {escape(first.needed_by)})",

@@ -116,6 +116,7 @@ def survey(
             digests[member.name] = result.sha256
         if result.facts is not None:
             found.append((member, result.facts))
+    _check_needed(wheel, found)
     return _sort_out(wheel, found, digests, arch, libc)
 
 
@@ -127,6 +128,18 @@ def _check_elf_sizes(wheel: Wheel, files: Sequence[Member]) -> None:
         if member.size > most and next(archive.stream(member), b"").startswith(b"\x7fELF"):
             message = f"'{shown(member.name)}' is an ELF file of {member.size} bytes, {most} are allowed"
             limit(archive.label, message, "elf_size")
+
+
+def _check_needed(wheel: Wheel, found: Sequence[tuple[Member, Facts]]) -> None:
+    """Refuse what would take long to look for: every library in every folder of the search path."""
+    archive = wheel.archive
+    most = archive.limits.needed
+    needed: set[str] = set()
+    for member, facts in found:
+        needed.update(facts.needed)
+        if len(needed) > most:
+            message = f"up to '{shown(member.name)}', its ELF files need {len(needed)} libraries, {most} are allowed"
+            limit(archive.label, message, "needed")
 
 
 def _scan_content(content: bytes) -> engine.Scanned:

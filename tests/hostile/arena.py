@@ -322,6 +322,8 @@ def inspect(outcome: Outcome, want: Sequence[str], case: Case | None = None, *, 
         faults.append(f"ended by signal {-status}")
     if "Traceback" in text or "panicked" in text or "Exception ignored" in text:
         faults.append("a traceback")
+    if len(text) > 20_000:
+        faults.append(f"{len(text)} characters of messages")
     cpu = float(str(answer["cpu"]))
     if cpu > (case.cpu if case else MOST_CPU):
         faults.append(f"{cpu:.2f} s of CPU")

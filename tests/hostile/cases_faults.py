@@ -266,7 +266,7 @@ for _name, _make, _want in [
     ("tty", lambda path: path.symlink_to("/dev/tty"), ("FW701", "FW700", "FW800")),
     ("memory", lambda path: path.symlink_to("/proc/self/mem"), ("FW1", "FW7")),
     ("proc-file", lambda path: path.symlink_to("/proc/self/maps"), ("FW1", "FW7")),
-    ("sparse", lambda path: path.open("wb").truncate(1 << 26), ("FW100", "FW101")),
+    ("sparse", lambda path: [path.touch(), os.truncate(path, 1 << 26)], ("FW100", "FW101")),
 ]:  # fmt: skip
     add(f"input/{_name}", "input", _want, file=as_input(_make))
 add(

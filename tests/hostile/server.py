@@ -140,7 +140,7 @@ def handle(request: dict) -> dict:
         child(request, writing)
     os.close(writing)
     ready = os.pidfd_open(number) if hasattr(os, "pidfd_open") else -1
-    hung = not select.select([ready], [], [], request.get("timeout", 30))[0]
+    hung = not select.select([ready], [], [], request.get("timeout", 60))[0]
     if hung:
         os.kill(number, signal.SIGKILL)
     os.close(ready)

@@ -19,7 +19,8 @@ def _limits(command: str) -> tuple[Example, ...]:
             f"{command} --untrusted --max-total-size 4G --max-elf-size 2G --max-ratio 500",
             "the same, some of them raised",
         ),
-        (f"{command} --max-metadata-size 1M --max-members 50000 --max-name-length 300 --max-depth 40", "the others"),
+        (f"{command} --max-metadata-size 1M --max-members 50000 --max-needed 500", "the others"),
+        (f"{command} --max-name-length 300 --max-depth 40", "of names"),
     )
 
 

@@ -141,6 +141,7 @@ _LIMITS: Final[tuple[tuple[str, str, Callable[[str], int], str], ...]] = (
     ("name_length", "N", _count, "how many bytes a member's name may have"),
     ("depth", "N", _count, "how many parts a member's name may have"),
     ("elf_size", "SIZE", size, "how large one ELF file may be"),
+    ("needed", "N", _count, "how many different libraries its ELF files may need"),
     ("metadata_size", "SIZE", size, "how large METADATA may be"),
 )
 

@@ -26,6 +26,7 @@ class Limits:
         depth: parts of a member's name.
         elf_size: of one ELF file.
         metadata_size: of METADATA.
+        needed: different libraries that its ELF files need.
     """
 
     total_size: int = 64 * _GIB
@@ -36,6 +37,7 @@ class Limits:
     depth: int = LONGEST_NAME // 2
     elf_size: int = 16 * _GIB
     metadata_size: int = 16 * _MIB
+    needed: int = 4000
 
     @classmethod
     def untrusted(cls) -> Limits:
@@ -49,6 +51,7 @@ class Limits:
             depth=64,
             elf_size=2 * _GIB,
             metadata_size=2 * _MIB,
+            needed=1000,
         )
 
     @classmethod
@@ -66,4 +69,5 @@ OPTIONS: Final = {
     "depth": "--max-depth",
     "elf_size": "--max-elf-size",
     "metadata_size": "--max-metadata-size",
+    "needed": "--max-needed",
 }
