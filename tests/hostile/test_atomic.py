@@ -16,7 +16,7 @@ from zipkit import Part, assemble
 
 from fastwheel.errors import CODES
 
-POINTS = 60
+POINTS = 54
 OUTPUT = "demo-1.0-py3-none-manylinux1_x86_64.manylinux_2_5_x86_64.whl"
 OLD = b"what lay there before"
 
