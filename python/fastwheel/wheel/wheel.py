@@ -141,7 +141,7 @@ class Wheel:
 
     def is_signature(self, name: str) -> bool:
         """Whether this member is a signature of RECORD, which a new RECORD makes void."""
-        return name in [self.record_name + suffix for suffix in _SIGNATURES]
+        return name.endswith(_SIGNATURES) and name[:-4] == self.record_name
 
     def _find_dist_info(self) -> str:
         tops = {name.partition("/")[0] for name in self.archive.names}

@@ -57,14 +57,8 @@ impl Content {
             && let Some(file) = memory_file()
         {
             file.write_all_at(&data, 0)?;
-            let patch = edited(&data, edit, |patch| {
-                Draft::of(&file, patch.base_size, patch.size).map_err(Fault::from)
-            })?;
             drop(data);
-            return Ok(patch.map(|patch| {
-                let size_after = patch.size as u64;
-                Self { base: Base::Copy(file), base_size: size, patch: Some(patch), size: size_after }
-            }));
+            return Self::of_copy(file, edit);
         }
         let plan = plan_edit(&data, edit)?;
         let Some(patch) = plan.patch().cloned() else { return Ok(None) };
@@ -73,6 +67,19 @@ impl Content {
         drop(output);
         let size_after = patch.size as u64;
         Ok(Some(Self { base: Base::Memory(data), base_size: size, patch: Some(patch), size: size_after }))
+    }
+
+    /// The file in memory `file` with `edit` done; `None` if there is nothing to do.
+    pub fn of_copy(file: File, edit: &Edit) -> Result<Option<Self>, Fault> {
+        let whole = Whole::of(&file)?;
+        let base_size = whole.len() as u64;
+        let patch =
+            edited(&whole, edit, |patch| Draft::of(&file, patch.base_size, patch.size).map_err(Fault::from))?;
+        drop(whole);
+        Ok(patch.map(|patch| {
+            let size = patch.size as u64;
+            Self { base: Base::Copy(file), base_size, patch: Some(patch), size }
+        }))
     }
 
     /// Where it differs from what it was made of, and what is new at its end, if that is all there is to it.

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,7 @@ use libdeflater::Crc;
 use sha2::{Digest, Sha256};
 
 use crate::content::{Content, zeros};
-use crate::file::{open_regular, read_at};
+use crate::file::{memory_file, open_regular, read_at};
 use crate::guard::{Fault, caught};
 use crate::inflate::{Damage, Inflater, Span, Stop};
 use crate::pool::{crew, workers};
@@ -432,6 +432,18 @@ impl Room<'_> {
             }
             Source::Member(span) => {
                 let archive = self.archive.ok_or_else(|| Fault::Internal("no archive".into()))?;
+                if span.size > STREAMED_FROM
+                    && let Some(edit) = edit
+                    && let Some(file) = memory_file()
+                {
+                    let mut at = 0;
+                    tools.inflater.streamed(archive, span, |bytes| {
+                        file.write_all_at(bytes, at)?;
+                        at = at.saturating_add(bytes.len() as u64);
+                        Ok(())
+                    })?;
+                    return Ok(Content::of_copy(file, edit)?);
+                }
                 let data = tools.inflater.whole(archive, span)?;
                 Content::of_bytes(data, edit)?
             }
@@ -574,6 +586,8 @@ impl Room<'_> {
     }
 }
 
+/// Larger members are inflated piece by piece: at once takes the compressed bytes and the content in memory.
+const STREAMED_FROM: u64 = 16 * 1024 * 1024;
 /// Members from this size on are spliced: of smaller ones too little is left alone.
 const SPLICED_FROM: u64 = 128 * 1024;
 /// Bytes of a spliced stream that are written at one time.
