@@ -216,3 +216,19 @@ def test_the_number_of_symbols_hangs_on_the_version_indexes(
     assert len(engine.symbols(moved)) >= count
     assert editor(moved, Edit(runpath="$ORIGIN/" + "x" * 5000)) == moved
     assert [need.file for need in read(editor(data, WISH)).version_needs] == ["libz-0123abcd.so.1", "libc.so.6"]
+
+
+def test_hash_words_of_s390(editor: Callable[[bytes, Edit], bytes]) -> None:
+    """8 bytes as GNU ld writes them, 4 as LLD does."""
+    shape = Shape(machine=22, order=">", tables=HASHED, sections=False)
+    data = build(shape)
+    places = [offset for offset in range(0, 0x1000, 4) if data[offset : offset + 16] == struct.pack(">QQ", 1, 5)]
+    assert len(places) == 1
+    narrow = bytearray(data)
+    words = struct.unpack_from(">8Q", data, places[0])
+    struct.pack_into(">8I32x", narrow, places[0], *words)
+    for content in (data, bytes(narrow)):
+        assert [symbol.name for symbol in engine.symbols(content)] == ["deflate", "puts", "tiny_one", "tiny_two"]
+        output = editor(content, WISH)
+        assert read(output).runpath == "$ORIGIN/../pkg.libs"
+        assert editor(output, WISH) == output

@@ -48,6 +48,7 @@ __all__ = [
     "ended",
     "gnu_hash",
     "hash_counts",
+    "hash_width",
     "hash_word",
     "iter_symbols",
     "read_symbol_table",
@@ -118,8 +119,24 @@ def symbol_size(header: Header) -> int:
 
 
 def hash_word(header: Header) -> int:
-    """Return the size of a DT_HASH word in bytes: 4, but 8 for 64-bit s390 and Alpha."""
+    """Return the size of a DT_HASH word in bytes by the processor supplements: 4, but 8 for 64-bit s390 and Alpha."""
     return 8 if header.bits == 64 and header.machine in {EM_S390, EM_ALPHA} else 4
+
+
+def hash_width(data: bytes | memoryview, header: Header, segments: Sequence[Segment], address: int) -> int:
+    """Return the size of a word of the DT_HASH table at `address`: `hash_word`, or 4 if it cannot be read so.
+
+    LLD writes words of 4 bytes everywhere. Loaders of these machines look at DT_GNU_HASH.
+    """
+    size = hash_word(header)
+    if size == 8:
+        place = file_offset(segments, address)
+        room = 0 if place is None else place[1] - place[0]
+        if place is None or room < 16:
+            return 4
+        if 2 + word(data, header, place[0]) + word(data, header, place[0] + 8) > room // 8:
+            return 4
+    return size
 
 
 def hash_counts(data: bytes | memoryview, header: Header, segments: Sequence[Segment], address: int) -> tuple[int, int]:
@@ -130,7 +147,7 @@ def hash_counts(data: bytes | memoryview, header: Header, segments: Sequence[Seg
 
     """
     place = file_offset(segments, address)
-    size = hash_word(header)
+    size = hash_width(data, header, segments, address)
     if place is None or place[1] - place[0] < 2 * size:
         raise ElfError("FW307", "DT_HASH is in the file part of no PT_LOAD")
     if size == 8:

@@ -39,7 +39,7 @@ from fastwheel._elf.section import (
     SHT_STRTAB,
 )
 from fastwheel._elf.segment import file_offset
-from fastwheel._elf.symbol import gnu_hash, hash_counts, hash_word, symbol_size
+from fastwheel._elf.symbol import gnu_hash, hash_counts, hash_width, symbol_size
 from fastwheel._elf.version import read_versym
 from fastwheel.errors import ElfError
 
@@ -81,7 +81,9 @@ def table_extents(image: Image) -> tuple[tuple[int, int, int], ...]:
     address = last(dynamic, DT_HASH)
     if address is not None:
         buckets, chains = hash_counts(image.data, header, image.segments, address)
-        found.append((SHT_HASH, address, (2 + buckets + chains) * hash_word(header)))
+        found.append(
+            (SHT_HASH, address, (2 + buckets + chains) * hash_width(image.data, header, image.segments, address))
+        )
     address = last(dynamic, DT_GNU_HASH)
     if address is not None:
         found.append((SHT_GNU_HASH, address, gnu_hash(image.data, header, image.segments, address).size))
@@ -135,7 +137,7 @@ def _check_chains(image: Image) -> None:
     place = None if address is None else file_offset(segments, address)
     if address is not None and place is not None:
         buckets, chains = hash_counts(data, header, segments, address)
-        width = hash_word(header)
+        width = hash_width(data, header, segments, address)
         form = f"{header.order}{buckets + chains}{'Q' if width == 8 else 'I'}"
         if any(symbol >= chains for symbol in struct.unpack_from(form, data, place[0] + 2 * width)):
             raise ElfError("FW307", "DT_HASH: a bucket or chain leads to no symbol")

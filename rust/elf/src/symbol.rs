@@ -244,10 +244,22 @@ impl<'a> SymbolTable<'a> {
     }
 }
 
-/// The size of a DT_HASH word in bytes: 4, but 8 in 64-bit files of two machines.
+/// The size of a DT_HASH word in bytes by the processor supplements: 4, but 8 in 64-bit files of two machines.
 pub fn hash_word(class: Class, machine: Machine) -> u64 {
     let wide = class == Class::Elf64 && (machine == EM_S390 || machine == EM_ALPHA);
     if wide { 8 } else { 4 }
+}
+
+/// The size of a word of the DT_HASH table at `address`, in bytes: [`hash_word`], or 4 if the table cannot be read so.
+///
+/// LLD writes words of 4 bytes everywhere. Loaders of these machines look at DT_GNU_HASH.
+pub fn hash_width(image: &Image<'_>, machine: Machine, dynamic: &Dynamic, address: u64) -> u64 {
+    let fits = |table: Image<'_>| {
+        let (buckets, chains) = table.u64(0).zip(table.u64(8))?;
+        Some(buckets.checked_add(chains)?.checked_add(2)? <= table.room(8))
+    };
+    let size = hash_word(image.class, machine);
+    if size == 8 && dynamic.space.from(image, address).and_then(fits) != Some(true) { 4 } else { size }
 }
 
 /// (`nbucket`, `nchain`) of the DT_HASH table at `address`; `nchain` is by definition the number of symbols.
@@ -257,7 +269,7 @@ pub fn hash_counts(
     dynamic: &Dynamic,
     address: u64,
 ) -> Result<(u64, u64), Error> {
-    let size = hash_word(image.class, machine);
+    let size = hash_width(image, machine, dynamic, address);
     let wide = size == 8;
     let outside = || fault("DT_HASH is in the file part of no PT_LOAD");
     let table = dynamic.space.from(image, address).ok_or_else(outside)?;

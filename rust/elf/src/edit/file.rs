@@ -18,7 +18,7 @@ use crate::image::{Class, Image};
 use crate::section::{Section, read_sections};
 use crate::segment::{Segment, physical_addresses, read_interpreter, read_segments};
 use crate::strings::{Spent, StringTable};
-use crate::symbol::{SymbolTable, gnu_hash, hash_counts, hash_word, symbol_size};
+use crate::symbol::{SymbolTable, gnu_hash, hash_counts, hash_width, symbol_size};
 use crate::version::{Verdef, Verneed, read_definitions, read_needs, read_versym};
 
 /// How the names of dynamic loaders begin.
@@ -325,7 +325,7 @@ impl<'a> ElfFile<'a> {
             let machine = self.header.e_machine;
             let (buckets, chains) = hash_counts(&self.bytes, machine, &self.dynamic, address)?;
             let words = buckets.saturating_add(chains).saturating_add(2);
-            let size = words.saturating_mul(hash_word(self.bytes.class, machine));
+            let size = words.saturating_mul(hash_width(&self.bytes, machine, &self.dynamic, address));
             found.push((elf::SHT_HASH, address, size));
         }
         if let Some(address) = last(elf::DT_GNU_HASH) {

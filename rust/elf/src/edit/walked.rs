@@ -10,7 +10,7 @@ use crate::edit::file::ElfFile;
 use crate::edit::strings::merged;
 use crate::error::{Code, Error};
 use crate::image::{Class, Image};
-use crate::symbol::{gnu_hash, hash_counts, hash_word};
+use crate::symbol::{gnu_hash, hash_counts, hash_width};
 use crate::version::Versym;
 
 const DT_RELRSZ: DynamicTag = DynamicTag(35);
@@ -55,7 +55,7 @@ fn check_chains(file: &ElfFile<'_>) -> Result<(), Error> {
     {
         let machine = file.header.e_machine;
         let (buckets, chains) = hash_counts(&file.bytes, machine, &file.dynamic, address)?;
-        let width = hash_word(file.bytes.class, machine);
+        let width = hash_width(&file.bytes, machine, &file.dynamic, address);
         let value = |index: u64| {
             let at = index.saturating_mul(width);
             if width == 8 { table.u64(at) } else { table.u32(at).map(u64::from) }
