@@ -150,6 +150,8 @@ struct Job {
     sums: Mutex<Option<Sums>>,
     /// Pieces of work that are not done.
     left: AtomicUsize,
+    /// Not all of them will be, because an earlier task failed.
+    forgotten: AtomicBool,
 }
 
 #[derive(Clone, Copy)]
@@ -277,12 +279,17 @@ impl Room<'_> {
         let mut tools = Tools { inflater: Inflater::default(), deflater: None, chunk: Vec::new() };
         while let Some(work) = self.next() {
             let index = work.index();
+            let preparing = matches!(work, Work::Prepare(_));
             let done = caught(|| Ok(self.done(&mut tools, work)));
             let mut state = locked(&self.queue.state);
             state.busy = state.busy.saturating_sub(1);
             match done {
                 Ok(Ok(())) => {}
                 Ok(Err(Trouble::Failure(failure))) => {
+                    if preparing {
+                        let held = self.held.get(index).copied().unwrap_or(0);
+                        state.held = state.held.saturating_sub(held);
+                    }
                     if state.failed.as_ref().is_none_or(|(first, _)| index < *first) {
                         state.failed = Some((index, failure));
                     }
@@ -341,6 +348,7 @@ impl Room<'_> {
     /// Drops a piece of work that is not needed any more.
     fn forget(&self, state: &mut State, work: &Work) {
         let (Work::Hash(job) | Work::Splice(job, _) | Work::Chunk(job, _)) = work else { return };
+        job.forgotten.store(true, Ordering::Release);
         if job.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             let held = self.held.get(job.index).copied().unwrap_or(0);
             state.held = state.held.saturating_sub(held);
@@ -410,6 +418,7 @@ impl Room<'_> {
             ranges: (0..chunks).map(|_| Mutex::new(None)).collect(),
             spliced: Mutex::new(None),
             sums: Mutex::new(None),
+            forgotten: AtomicBool::new(false),
             left: AtomicUsize::new(if changes.is_some() { 2 } else { chunks.saturating_add(1) }),
         });
         let mut state = locked(&self.queue.state);
@@ -539,6 +548,10 @@ impl Room<'_> {
     /// Counts one piece of work of `job` as done; after the last one makes the result.
     fn finish(&self, tools: &mut Tools, job: &Job) -> Result<(), Trouble> {
         if job.left.fetch_sub(1, Ordering::AcqRel) != 1 {
+            return Ok(());
+        }
+        if job.forgotten.load(Ordering::Acquire) {
+            self.release(job.index);
             return Ok(());
         }
         let sums = locked(&job.sums).take().ok_or_else(|| Fault::Internal("no sums".into()))?;
