@@ -21,6 +21,7 @@ def test_tests_that_run_a_program_named_auditwheel(tmp_path: Path) -> None:
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m fastwheel "$@"\n')
     program.chmod(0o755)
     line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", str(tree)]
+    line += ["--confcutdir", str(tree)]
     environ = {**os.environ, "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}"}
     environ.pop("PYTEST_ADDOPTS", None)
     done = subprocess.run(
