@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from fastwheel import engine
 from fastwheel.errors import ElfError, FastwheelError, escape
 from fastwheel.policy.arch import Arch, Libc, arch_from_tags, arch_of, libc_from_tags, libc_of, machine_name
-from fastwheel.wheel.directory import limit
 from fastwheel.wheel.layout import SITE
 from fastwheel.wheel.names import shown
+from fastwheel.wheel.source import limit
 from fastwheel.wheel.zipformat import ZSTD
 
 if TYPE_CHECKING:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from fastwheel.errors import FastwheelError
-from fastwheel.wheel.directory import fail, read_exactly, read_table
+from fastwheel.wheel.directory import read_table
 from fastwheel.wheel.limits import Limits
 from fastwheel.wheel.names import case_twins, file_and_folder, shown
 from fastwheel.wheel.remote import locate
+from fastwheel.wheel.source import fail, read_exactly
 from fastwheel.wheel.zipformat import DEFLATED, STORED, Member
 
 if TYPE_CHECKING:

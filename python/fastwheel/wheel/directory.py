@@ -7,20 +7,17 @@ fill the file from its first byte to the central directory: no byte belongs to n
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
-from fastwheel.errors import FastwheelError
 from fastwheel.wheel import zipformat as z
-from fastwheel.wheel.limits import OPTIONS
 from fastwheel.wheel.names import LONGEST, LONGEST_PART, first_fault, shown
+from fastwheel.wheel.source import fail, limit, read_exactly
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from fastwheel.wheel.limits import Limits
+    from fastwheel.wheel.source import Source
 
-__all__ = ["Source", "Table", "fail", "limit", "read_exactly", "read_table"]
+__all__ = ["Table", "read_table"]
 
 #: Bits of the general purpose flags that mean encryption: of the data, strong, of the directory.
 _ENCRYPTED: Final = 0x0001 | 0x0040 | 0x2000
@@ -68,49 +65,6 @@ class _Entry(NamedTuple):
     create_system: int
     dos_time: int
     offset: int
-
-
-def fail(code: str, where: str, message: str, hint: str | None = None) -> NoReturn:
-    """Raise the error of this layer; `where` is the printable name of the archive."""
-    raise FastwheelError(f"{where}: {message}", code=code, hint=hint)
-
-
-def limit(where: str, message: str, name: str) -> NoReturn:
-    """Raise the error for a limit, `name` being the attribute of `Limits` that would have to be raised."""
-    fail("FW113", where, message, f"if you trust this wheel, raise the limit '{name}' with {OPTIONS[name]}")
-
-
-class Source(Protocol):
-    """A file that is read by offset, wherever it lies."""
-
-    def pread(self, length: int, offset: int) -> bytes:
-        """Return up to `length` bytes at `offset`; fewer at the end of the file."""
-        ...
-
-    def fetch(self, ranges: Iterable[tuple[int, int]]) -> None:
-        """Make sure that these [start, stop) ranges are at hand; reading them together may be cheaper."""
-
-
-def read_exactly(fd: int | Source, length: int, offset: int, where: str) -> bytes:
-    """Return `length` bytes at `offset`.
-
-    Raises:
-        FastwheelError: FW700 the file cannot be read; FW101 it ends before.
-    """
-    try:
-        data = _pread(fd, length, offset)
-        while len(data) < length:
-            more = _pread(fd, length - len(data), offset + len(data))
-            if not more:
-                fail("FW101", where, f"the file ends before byte {offset + length}", "is the file complete?")
-            data += more
-    except OSError as error:
-        fail("FW700", where, f"cannot be read: {error.strerror}")
-    return data
-
-
-def _pread(fd: int | Source, length: int, offset: int) -> bytes:
-    return os.pread(fd, length, offset) if isinstance(fd, int) else fd.pread(length, offset)
 
 
 def read_table(fd: int | Source, size: int, where: str, limits: Limits) -> Table:
@@ -493,6 +447,7 @@ def _check_descriptor(fd: int | Source, entry: _Entry, at: int, room: int, where
 
     Its signature is optional and its sizes have 4 or 8 bytes: four lengths, so the room tells which it is.
     """
+    right = False
     if room in (12, 16, 20, 24):
         data = read_exactly(fd, room, at, where)
         signature = z.DESCRIPTOR_SIGNATURE if room in (16, 24) else b""
@@ -500,6 +455,7 @@ def _check_descriptor(fd: int | Source, entry: _Entry, at: int, room: int, where
         want = signature + entry.crc.to_bytes(4, "little")
         if max(entry.compressed_size, entry.size) >> (8 * wide) == 0:
             want += entry.compressed_size.to_bytes(wide, "little") + entry.size.to_bytes(wide, "little")
-            if data == want:
-                return room
-    fail("FW105", where, f"the data descriptor of '{shown(entry.name)}' is missing, damaged or disagrees")
+            right = data == want
+    if not right:
+        fail("FW105", where, f"the data descriptor of '{shown(entry.name)}' is missing, damaged or disagrees")
+    return room

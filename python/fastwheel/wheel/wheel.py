@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 from fastwheel.errors import FastwheelError
 from fastwheel.wheel.archive import Archive, Limits
-from fastwheel.wheel.directory import fail, limit
 from fastwheel.wheel.filename import WheelFileName
 from fastwheel.wheel.layout import InstallLayout
 from fastwheel.wheel.metadata import MARK, Metadata, WheelInfo
 from fastwheel.wheel.names import shown
 from fastwheel.wheel.record import Record, hash_text
 from fastwheel.wheel.remote import locate
+from fastwheel.wheel.source import fail, limit
 
 if TYPE_CHECKING:
     import os

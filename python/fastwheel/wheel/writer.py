@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastwheel.errors import FastwheelError
 from fastwheel.wheel import zipformat as z
-from fastwheel.wheel.directory import read_exactly
 from fastwheel.wheel.names import name_fault, shown
 from fastwheel.wheel.output import write_atomically
+from fastwheel.wheel.source import read_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
