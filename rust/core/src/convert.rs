@@ -242,8 +242,16 @@ pub fn source_of<'a>(source: &'a Bound<'_, PyAny>) -> PyResult<Source<'a>> {
     if let Ok((path,)) = source.extract::<(Bound<'_, PyBytes>,)>() {
         return Ok(Source::File(path_of(&path)));
     }
-    let (offset, compressed_size, size, crc, method) = source.extract()?;
-    Ok(Source::Member(Span { offset, compressed_size, size, crc, method }))
+    Ok(Source::Member(source.extract::<SpanTuple>()?.into()))
+}
+
+/// The fields of `Span`.
+pub type SpanTuple = (u64, u64, u64, u32, u16);
+
+impl From<SpanTuple> for Span {
+    fn from((offset, compressed_size, size, crc, method): SpanTuple) -> Self {
+        Self { offset, compressed_size, size, crc, method }
+    }
 }
 
 /// The fields of `Studied`, or an `OSError`.

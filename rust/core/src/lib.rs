@@ -34,8 +34,8 @@ mod _core {
     use pyo3::types::{PyBytes, PyList, PyTuple};
 
     use crate::convert::{
-        Buffer, edit_of, facts_tuple, outcome_tuple, path_of, scanned_tuple, source_of, studied_value,
-        symbol_tuple,
+        Buffer, SpanTuple, edit_of, facts_tuple, outcome_tuple, path_of, scanned_tuple, source_of,
+        studied_value, symbol_tuple,
     };
     use crate::guard::{Fault, caught, quiet_panics};
     use crate::inflate::Span;
@@ -46,8 +46,6 @@ mod _core {
     use crate::study::{Question, study as study_files};
     use crate::{bulk, file};
 
-    /// (offset, compressed_size, size, crc, method)
-    type SpanTuple = (u64, u64, u64, u32, u16);
     /// (path, ranges, patterns)
     type QuestionTuple<'py> = (Bound<'py, PyBytes>, Vec<(u64, u64)>, Vec<Bound<'py, PyBytes>>);
     /// (path, span or content, edit)
@@ -107,16 +105,7 @@ mod _core {
     ) -> PyResult<Bound<'_, PyList>> {
         let done = caught(|| {
             let file = file::duplicate(fd)?;
-            let spans: Vec<Span> = spans
-                .into_iter()
-                .map(|(offset, compressed_size, size, crc, method)| Span {
-                    offset,
-                    compressed_size,
-                    size,
-                    crc,
-                    method,
-                })
-                .collect();
+            let spans: Vec<Span> = spans.into_iter().map(Span::from).collect();
             let results = py.detach(|| link_members(&file, &spans, jobs))?;
             let values: Vec<_> =
                 results.iter().map(|linked| linked_value(py, linked)).collect::<PyResult<_>>()?;
@@ -171,16 +160,7 @@ mod _core {
     ) -> PyResult<Bound<'_, PyList>> {
         let done = caught(|| {
             let file = file::duplicate(fd)?;
-            let spans: Vec<Span> = spans
-                .into_iter()
-                .map(|(offset, compressed_size, size, crc, method)| Span {
-                    offset,
-                    compressed_size,
-                    size,
-                    crc,
-                    method,
-                })
-                .collect();
+            let spans: Vec<Span> = spans.into_iter().map(Span::from).collect();
             let results = py.detach(|| scan_members(&file, &spans, digest, jobs))?;
             let tuples: Vec<_> =
                 results.iter().map(|result| scanned_tuple(py, result)).collect::<PyResult<_>>()?;
