@@ -84,11 +84,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed += [f"{key}: {row.fault}" for key, row in rows if row.tool in judged and row.fault]
     if asked.check:
         recorded = json.loads((REPOSITORY / "docs" / "benchmark.json").read_text())["ratios"]
-        slow = too_slow(recorded, ratios(results))
+        found = ratios(results)
+        slow = too_slow(recorded, found, "cpu")
         if slow:  # once more: something else may have run beside it
-            again = [run_job(known[key], tools, rounds, asked.seconds, _say, check=False) for key in slow]
-            slow = too_slow(recorded, ratios(again))
-        failed += list(slow.values())
+            found |= ratios([run_job(known[key], tools, rounds, asked.seconds, _say, check=False) for key in slow])
+            slow = too_slow(recorded, found, "cpu")
+        failed += slow.values()
+        # fastwheel waits until its output is on the disk, auditwheel does not: a slow disk is no fault.
+        for text in too_slow(recorded, found, "wall").values():
+            _say(f"note: {text}")
     for text in failed:
         _say(f"FAILED {text}")
     return 1 if failed else 0
@@ -102,17 +106,23 @@ def _start(rounds: int) -> Sample:
     return row.median
 
 
-def too_slow(recorded: Mapping[str, Mapping[str, float]], found: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
+def too_slow(
+    recorded: Mapping[str, Mapping[str, float]], found: Mapping[str, Mapping[str, float]], what: str
+) -> dict[str, str]:
     """Say of each job whose ratio to auditwheel is below 60 % of the recorded one, by how much.
 
     A job that has none of the two is not judged; one that was recorded and has no ratio now has failed otherwise.
+
+    Args:
+        recorded: the ratios in docs/benchmark.json.
+        found: those of this run.
+        what: "cpu" or "wall" time.
     """
-    said = {}
-    for key in recorded.keys() & found.keys():
-        for what, least in recorded[key].items():
-            if found[key][what] < _ENOUGH * least:
-                said[key] = f"{key}: auditwheel takes {found[key][what]} times our {what} time; {least} was recorded"
-    return said
+    return {
+        key: f"{key}: auditwheel takes {found[key][what]} times our {what} time; {recorded[key][what]} was recorded"
+        for key in recorded.keys() & found.keys()
+        if found[key][what] < _ENOUGH * recorded[key][what]
+    }
 
 
 def _write(report: Report, folder: Path) -> None:

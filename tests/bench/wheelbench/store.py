@@ -23,15 +23,16 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def root() -> Path:
-    """Return the folder of the cache."""
+    """Return the folder of the cache, which is made if need be."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fastwheel-tests"
-    return Path(os.environ.get("FASTWHEEL_TEST_CACHE") or default) / "bench"
+    folder = Path(os.environ.get("FASTWHEEL_TEST_CACHE") or default) / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def cached(name: str, key: tuple[str, ...], build: Callable[[Path], None]) -> Path:
     """Return the folder `name-<hash of key>` of the cache, made by `build(folder)`; it appears whole or not at all."""
     top = root()
-    top.mkdir(parents=True, exist_ok=True)
     target = top / f"{name}-{hashlib.sha256(chr(0).join(key).encode()).hexdigest()[:16]}"
     if not target.is_dir():
         work = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=top))
