@@ -27,6 +27,7 @@ from fastwheel.difference import (
 )
 from fastwheel.elfdiff import elf_change, same_libraries
 from fastwheel.errors import ElfError, FastwheelError, escape
+from fastwheel.portable import pread
 from fastwheel.wheel.archive import Archive
 from fastwheel.wheel.names import shown
 from fastwheel.wheel.zipformat import ZSTD
@@ -93,7 +94,7 @@ def _kind(path: str) -> Literal["wheel", "file"]:
 
     fd = open_regular(Path(path))
     try:
-        return "file" if os.pread(fd, 4, 0) == b"\x7fELF" else "wheel"
+        return "file" if pread(fd, 4, 0) == b"\x7fELF" else "wheel"
     except OSError as error:
         raise FastwheelError(f"cannot read {escape(path)}: {error.strerror}", code="FW700") from error
     finally:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from fastwheel._elf.facts import read
 from fastwheel._sparse import Sparse
 from fastwheel.errors import ElfError
+from fastwheel.portable import pread, usable_processors
 from fastwheel.spans import Buffer, Scanned, Span
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Damage(Exception):  # noqa: N818 - an answer, not an error
 
 def threads(jobs: int) -> int:
     """Return how many threads `jobs` asks for: 0 is one per usable processor."""
-    return jobs or (len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1)
+    return jobs or usable_processors()
 
 
 def map_threads(work: Callable[[_Item], _Result], items: Sequence[_Item], jobs: int) -> list[_Result]:
@@ -260,7 +261,7 @@ def _read_at(fd: int, size: int, offset: int) -> bytes:
     """Return `size` bytes from `offset` on; fewer only at the end of the file."""
     parts = []
     while size > 0:
-        part = os.pread(fd, min(size, sys.maxsize), offset) if offset <= sys.maxsize else b""
+        part = pread(fd, min(size, sys.maxsize), offset) if offset <= sys.maxsize else b""
         if not part:
             break
         parts.append(part)

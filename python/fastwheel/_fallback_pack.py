@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from fastwheel._elf.editor import edit as edit_elf
 from fastwheel._fallback import Damage, content_of, map_threads, threads
 from fastwheel.errors import ElfError
+from fastwheel.portable import READ, pread, pwrite
 from fastwheel.spans import Span
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _study(question: Question) -> StudiedTuple:
     fd = _open_regular(question.path)
     try:
         offset = 0
-        while data := os.pread(fd, _CHUNK, offset):
+        while data := pread(fd, _CHUNK, offset):
             hasher.update(data)
             offset += len(data)
         found: list[list[str]] = [[] for _ in question.patterns]
@@ -74,7 +75,7 @@ def _open_regular(path: str) -> int:
     import stat
 
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        fd = os.open(path, READ)
     except ValueError as error:  # a NUL in the name
         raise OSError(str(error)) from error
     if stat.S_ISREG(os.fstat(fd).st_mode):
@@ -132,7 +133,7 @@ class _Spill:
             self._end += len(data)
         view, at = memoryview(data), start
         while view:
-            done = os.pwrite(self._fd, view, at)
+            done = pwrite(self._fd, view, at)
             view, at = view[done:], at + done
         return start, len(data)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fastwheel import engine
 from fastwheel.errors import ElfError, FastwheelError, escape
+from fastwheel.portable import set_attributes
 from fastwheel.wheel.archive import open_regular
 from fastwheel.wheel.output import write_atomically
 
@@ -51,8 +52,7 @@ def patch_file(path: Path, edit: Edit, output: Path | None = None) -> bool:
     target = Path(os.path.realpath(path)) if output is None else output
 
     def fill(fd: int) -> None:
-        os.fchmod(fd, mode)
-        _copy_attributes(path, fd)
+        set_attributes(fd, mode, path)
         view = memoryview(edited)
         while view:
             view = view[os.write(fd, view[: 1 << 30]) :]
@@ -69,17 +69,6 @@ def _content(path: Path) -> tuple[bytes, int]:
             return file.read(), stat.S_IMODE(os.fstat(fd).st_mode)
         except OSError as error:
             raise FastwheelError(f"cannot read {escape(str(path))}: {error.strerror}", code="FW700") from error
-
-
-def _copy_attributes(path: Path, fd: int) -> None:
-    """Copy the extended attributes that this user and file system allow."""
-    if not hasattr(os, "listxattr"):
-        return
-    try:
-        for name in os.listxattr(path):
-            os.setxattr(fd, name, os.getxattr(path, name))
-    except OSError:
-        return
 
 
 class _naming:  # noqa: N801 - reads as a verb

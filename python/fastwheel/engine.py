@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from fastwheel._elf.model import Facts, Segment, Symbol, Version, VersionDefinition, VersionNeed
 from fastwheel.errors import ElfError, FastwheelError, escape
+from fastwheel.portable import READ
 from fastwheel.spans import Buffer, Identity, Packed, Question, Scanned, Span, Studied, Task
 
 if TYPE_CHECKING:
@@ -164,8 +165,7 @@ def read_file(path: str | os.PathLike[str]) -> Facts:
     """
     text = os.fspath(path)
     try:
-        # O_NONBLOCK: a FIFO must not make this wait for a writer.
-        fd = os.open(text, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = os.open(text, READ)
     except (OSError, ValueError) as error:
         raise _cannot_read(text, error) from error
     try:

@@ -7,7 +7,6 @@ the proof of another wheel of the same call has inflated already is compared wit
 
 from __future__ import annotations
 
-import os
 from posixpath import basename, dirname, join
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +14,7 @@ from fastwheel import engine
 from fastwheel.bind import inside
 from fastwheel.errors import FastwheelError, escape
 from fastwheel.policy.match import allowed, is_libpython
+from fastwheel.portable import pread
 from fastwheel.wheel.limits import Limits
 
 if TYPE_CHECKING:
@@ -133,8 +133,8 @@ def _same_bytes(after: Wheel, member: Member, packed: Packed) -> bool:
     for fd, offset, size in packed.pieces:
         for start in range(0, size, _CHUNK):
             length = min(_CHUNK, size - start)
-            theirs = os.pread(fd, length, offset + start)
-            if len(theirs) != length or os.pread(after.archive.fd, length, at + start) != theirs:
+            theirs = pread(fd, length, offset + start)
+            if len(theirs) != length or pread(after.archive.fd, length, at + start) != theirs:
                 return False
         at += size
     return True

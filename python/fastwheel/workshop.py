@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from fastwheel import engine
 from fastwheel.deps.hidden import strings_of
 from fastwheel.errors import ElfError, FastwheelError, escape
+from fastwheel.portable import pread
 from fastwheel.wheel.output import open_spill, write_error
 from fastwheel.wheel.writer import Packed, Piece
 
@@ -288,7 +289,7 @@ def _data(packed: Packed) -> Iterator[bytes]:
     for fd, offset, size in packed.pieces:
         at, stop = offset, offset + size
         while at < stop:
-            data = os.pread(fd, min(_CHUNK, stop - at), at)
+            data = pread(fd, min(_CHUNK, stop - at), at)
             if not data:
                 raise OSError("the file of finished members is shorter than what was written")
             yield data

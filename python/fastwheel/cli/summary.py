@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fastwheel.errors import FastwheelError, escape
+from fastwheel.portable import APPEND
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ def append_summary(path: str, text: str) -> None:
     """
     data = memoryview(text.encode("utf-8", "replace"))
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        fd = os.open(path, APPEND, 0o666)
         try:
             while data:
                 data = data[os.write(fd, data) :]

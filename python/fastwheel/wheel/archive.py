@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from fastwheel.errors import FastwheelError
+from fastwheel.portable import READ
 from fastwheel.wheel.directory import read_table
 from fastwheel.wheel.limits import Limits
 from fastwheel.wheel.names import case_twins, file_and_folder, shown
@@ -247,7 +248,7 @@ def open_regular(path: Path) -> int:
         # Looked at before it is opened, because opening some devices has effects; and after, because it may change.
         mode = path.stat().st_mode
         if stat.S_ISREG(mode):
-            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+            fd = os.open(path, READ)
             mode = os.fstat(fd).st_mode
             if stat.S_ISREG(mode):
                 return fd

@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
 from fastwheel.errors import FastwheelError
+from fastwheel.portable import CREATE, HOLDS_OPEN, SHORT_LIVED, UNNAMED
 from fastwheel.wheel.names import shown
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ __all__ = ["check_target", "open_spill", "write_atomically", "write_error"]
 _T = TypeVar("_T")
 #: Signals that end the process. SIGINT is taken over first and given back last: Python's own handler for it raises,
 #: which must not happen while the others are half taken over.
-#: Windows has no SIGHUP; the pure wheel can be imported there.
-_ENDING: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+#: Windows has no SIGHUP, and others no SIGBREAK.
+_NAMES: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+_ENDING: Final = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 _NAME_MAX: Final = 255
 
 
@@ -55,13 +57,19 @@ def check_target(target: Path) -> None:
         )
 
 
-def write_atomically(target: Path, fill: Callable[[int], _T], prove: Callable[[Path], object] | None = None) -> _T:
+def write_atomically(
+    target: Path,
+    fill: Callable[[int], _T],
+    prove: Callable[[Path], object] | None = None,
+    release: Callable[[], object] | None = None,
+) -> _T:
     """Make the file `target` of what `fill` writes to the descriptor it is given; return what `fill` returns.
 
     Args:
         target: the final name, in a folder that exists. A file or link of that name is replaced, not written through.
         fill: writes the file, from position 0 on.
         prove: called with the path of the complete temporary file before the rename; raises if it is not good.
+        release: closes what may be open under the final name, called where a file that is open cannot be replaced.
 
     Raises:
         FastwheelError: FW702 the folder cannot be written; FW703 no space; FW704 see `check_target`; and what `fill`
@@ -76,7 +84,9 @@ def write_atomically(target: Path, fill: Callable[[int], _T], prove: Callable[[P
                 signals.release()
                 draft.create()
                 result = fill(draft.fd)
-                if prove is None:
+                if prove is None or HOLDS_OPEN:
+                    if prove is not None:
+                        prove(draft.path)
                     os.fsync(draft.fd)
                 else:
                     synced = _Sync(draft.fd)
@@ -84,6 +94,10 @@ def write_atomically(target: Path, fill: Callable[[int], _T], prove: Callable[[P
                     synced.wait()
                 check_target(target)
                 signals.hold()
+                if HOLDS_OPEN:
+                    draft.close()
+                    if release is not None:
+                        release()
                 draft.rename()
             except OSError as error:
                 _fail(target, error)
@@ -108,12 +122,11 @@ class _Draft:
 
     def create(self) -> None:
         """Make it beside the target, under a name of its own."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         while self.fd < 0:
             self.path = _temporary_name(self.target)
             self._exists = True  # said first: a signal may come between the two
             try:
-                self.fd = os.open(self.path, flags, 0o666)
+                self.fd = os.open(self.path, CREATE, 0o666)
             except FileExistsError:
                 self._exists = False
 
@@ -122,12 +135,16 @@ class _Draft:
         self.path.replace(self.target)
         self._exists = False
 
-    def discard(self) -> None:
-        """Close it, and remove it if it has not been renamed; can be called again."""
+    def close(self) -> None:
+        """Close it; can be called again."""
         fd, self.fd = self.fd, -1
         with suppress(OSError):
             if fd >= 0:
                 os.close(fd)
+
+    def discard(self) -> None:
+        """Close it, and remove it if it has not been renamed; can be called again."""
+        self.close()
         if self._exists:
             with suppress(OSError):
                 self.path.unlink()
@@ -148,13 +165,13 @@ def open_spill(folder: Path) -> int:
         FastwheelError: FW702, FW703 the folder cannot be written.
     """
     try:
-        unnamed = getattr(os, "O_TMPFILE", 0)
-        if unnamed:
+        if UNNAMED:
             with suppress(OSError):  # not every file system can
-                return os.open(folder, unnamed | os.O_RDWR | os.O_CLOEXEC, 0o600)
+                return os.open(folder, UNNAMED, 0o600)
         path = folder / f".fastwheel.{secrets.token_hex(8)}.tmp"
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        path.unlink()
+        fd = os.open(path, CREATE | SHORT_LIVED, 0o600)
+        if not SHORT_LIVED:
+            path.unlink()
         return fd
     except OSError as error:
         raise write_error(folder / "new wheels", error) from error

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from fastwheel.errors import FastwheelError, escape
+from fastwheel.portable import pread, pwrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -118,7 +119,7 @@ class RemoteFile:
     def pread(self, length: int, offset: int) -> bytes:
         """Return up to `length` bytes at `offset`; fewer at the end of the file."""
         self.fetch([(offset, offset + length)])
-        return os.pread(self.fd, length, offset)
+        return pread(self.fd, length, offset)
 
     def fetch(self, ranges: Iterable[tuple[int, int]]) -> None:
         """Fetch what is missing of the [start, stop) `ranges`, in as few requests as make sense."""
@@ -166,7 +167,7 @@ class RemoteFile:
             raise self._fault("the server sent another part than it was asked for")
         at = start
         while data := answer.read(min(1 << 20, stop - at)):
-            os.pwrite(self.fd, data, at)
+            pwrite(self.fd, data, at)
             at += len(data)
             self.url.fetched += len(data)
         if at != stop:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from fastwheel.errors import FastwheelError
+from fastwheel.portable import pread
 from fastwheel.wheel.limits import OPTIONS
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def read_exactly(fd: int | Source, length: int, offset: int, where: str) -> byte
 
 
 def _pread(fd: int | Source, length: int, offset: int) -> bytes:
-    return os.pread(fd, length, offset) if isinstance(fd, int) else fd.pread(length, offset)
+    return pread(fd, length, offset) if isinstance(fd, int) else fd.pread(length, offset)
 
 
 def fail(code: str, where: str, message: str, hint: str | None = None) -> NoReturn:

@@ -7,6 +7,8 @@ import stat
 from posixpath import split
 from typing import TYPE_CHECKING, Final
 
+from fastwheel.portable import READ
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -108,7 +110,7 @@ def read_bounded(path: str, notes: list[str], *, folder: int | None = None) -> b
         folder: descriptor of the folder that `path` is relative to.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY, dir_fd=folder)
+        fd = os.open(path, READ, dir_fd=folder)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:

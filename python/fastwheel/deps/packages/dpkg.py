@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from fastwheel.deps.packages.asked import places, read_bounded, text_of
 from fastwheel.deps.packages.model import Package
+from fastwheel.portable import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -128,7 +129,7 @@ def _contents(folder: str, suffix: str, notes: list[str], likely: Iterable[bytes
     """
     heads = tuple({os.fsdecode(name.partition(b".so")[0][:_HEAD]).lower() for name in likely})
     try:
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = os.open(folder, FOLDER)
     except OSError:
         return
     try:

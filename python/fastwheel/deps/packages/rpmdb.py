@@ -13,6 +13,7 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from fastwheel.deps.packages.asked import text_of
+from fastwheel.portable import READ, pread
 
 if TYPE_CHECKING:
     import sqlite3
@@ -48,7 +49,7 @@ def headers(folder: str, names: Collection[bytes], notes: list[str]) -> Iterator
     for name, read in readers:
         path = f"{folder}/{name}"
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+            fd = os.open(path, READ)
         except FileNotFoundError:
             continue
         except OSError as error:
@@ -74,7 +75,7 @@ def _sqlite(path: str, fd: int, names: Collection[bytes]) -> Iterator[bytes]:
     from contextlib import closing
     from urllib.parse import quote
 
-    if os.pread(fd, 16, 0) != b"SQLite format 3\0":
+    if pread(fd, 16, 0) != b"SQLite format 3\0":
         raise _DamagedError("not an SQLite database")
     # "immutable" leaves the folder alone: no journal, no lock. What still is in a journal needs the ordinary way.
     try:
@@ -117,7 +118,7 @@ def _rows(database: sqlite3.Connection, names: Collection[bytes]) -> Iterator[by
 
 def _ndb(path: str, fd: int, names: Collection[bytes]) -> Iterator[bytes]:
     size = os.fstat(fd).st_size
-    start = os.pread(fd, 32, 0)
+    start = pread(fd, 32, 0)
     if len(start) < 32:
         raise _DamagedError("truncated")
     magic, version, _, pages = struct.unpack_from("<4sIII", start)
@@ -127,19 +128,19 @@ def _ndb(path: str, fd: int, names: Collection[bytes]) -> Iterator[bytes]:
         raise _DamagedError("truncated")
     budget = 2 * size
     # the first two slots are the file's header
-    for slot_magic, package, block, _count in struct.iter_unpack("<4sIII", os.pread(fd, pages * 4096 - 32, 32)):
+    for slot_magic, package, block, _count in struct.iter_unpack("<4sIII", pread(fd, pages * 4096 - 32, 32)):
         if slot_magic != b"Slot":
             raise _DamagedError("a slot without its magic number")
         if not package:
             continue
-        head = os.pread(fd, 16, block * 16)
+        head = pread(fd, 16, block * 16)
         if len(head) < 16 or head[:8] != b"BlbS" + struct.pack("<I", package):
             raise _DamagedError(f"package {package} is not where its slot says")
         (length,) = struct.unpack_from("<I", head, 12)
         budget -= length
         if length > min(size, _HEADER_LIMIT) or budget < 0:
             raise _DamagedError(f"package {package} is larger than the file")
-        yield os.pread(fd, length, block * 16 + 16)
+        yield pread(fd, length, block * 16 + 16)
 
 
 #: Types of pages and of items on them.
@@ -152,7 +153,7 @@ _BDB_MAGIC: Final = b"\x61\x15\x06\x00"
 
 
 def _bdb(path: str, fd: int, names: Collection[bytes]) -> Iterator[bytes]:
-    meta = os.pread(fd, 512, 0)
+    meta = pread(fd, 512, 0)
     if len(meta) < 512:
         raise _DamagedError("truncated")
     order = "<" if meta[12:16] == _BDB_MAGIC else ">"
@@ -182,7 +183,7 @@ class _Bdb:
         self._budget = 2 * self._pages  # chains that share pages could keep us for long
 
     def _page(self, number: int) -> bytes:
-        page = os.pread(self._fd, self._page_size, number * self._page_size)
+        page = pread(self._fd, self._page_size, number * self._page_size)
         if len(page) < self._page_size:
             raise _DamagedError(f"page {number} is missing")
         return page
