@@ -5,7 +5,6 @@ The rules are those of `docs/repair.md`. Nothing here touches the disk.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from posixpath import basename, dirname, join, normpath, relpath
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Binder", "Graft", "Patch", "Shim", "graft_name", "inside"]
 
 
-@dataclass(frozen=True, slots=True)
-class Graft:
+class Graft(NamedTuple):
     """A library of this machine that goes into the wheel.
 
     Attributes:
@@ -62,8 +60,7 @@ class Graft:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(NamedTuple):
     """An ELF file of the wheel that changes, by its archive name; `moved_to` is its new one, if it moves."""
 
     member: str
@@ -75,8 +72,7 @@ class Patch:
         return {"member": self.member, "moved_to": self.moved_to, "edit": edit_to_dict(self.edit)}
 
 
-@dataclass(frozen=True, slots=True)
-class Shim:
+class Shim(NamedTuple):
     """A script that takes the place of an executable in `.data/scripts` and runs the moved one."""
 
     member: str
@@ -236,7 +232,7 @@ class Binder:
 
     def _edit(self, edit: Edit, key: str, facts: Facts, here: str, binding: _Binding, *, grafted: bool) -> Edit:
         """Add to `edit` all that binds the object `key`, which will lie in the folder `here` of the installed tree."""
-        edit = replace(edit, replace_needed=binding.replaced, remove_needed=self._libpython(key, facts))
+        edit = edit._replace(replace_needed=binding.replaced, remove_needed=self._libpython(key, facts))
         return self._with_path(edit, facts, here, binding.folders, grafted=grafted)
 
     def _with_path(self, edit: Edit, facts: Facts, here: str, folders: Sequence[str], *, grafted: bool) -> Edit:
@@ -257,15 +253,15 @@ class Binder:
         if not folders and wanted == (old or ""):
             return edit
         if not wanted:
-            return edit if old is None else replace(edit, remove_rpath=True)
+            return edit if old is None else edit._replace(remove_rpath=True)
         if self.force_rpath:
             same = facts.rpath == wanted and facts.runpath is None
-            return edit if same else replace(edit, rpath=wanted)
+            return edit if same else edit._replace(rpath=wanted)
         if wanted == old and facts.runpath is None and not edit.replace_needed:
             # An old DT_RPATH that already says it all, as auditwheel writes it, stays what it is.
             return edit
         same = facts.runpath == wanted and facts.rpath is None
-        return edit if same else replace(edit, runpath=wanted)
+        return edit if same else edit._replace(runpath=wanted)
 
     def _libpython(self, key: str, facts: Facts) -> tuple[str, ...]:
         """The DT_NEEDED entries to drop: the interpreter brings libpython; an executable has to bring it itself."""

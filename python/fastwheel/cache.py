@@ -19,6 +19,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastwheel.errors import escape
+from fastwheel.portable import CREATE, NO_LINK, READ, pread, pwrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -71,11 +72,9 @@ def entry_key(source: bytes, edit: Edit, level: int, *, strip: bool) -> str:
         level: of deflate.
         strip: whether it is stripped first.
     """
-    from dataclasses import astuple
-
     from fastwheel import __version__, engine
 
-    parts = [_MAGIC.decode(), __version__, engine.name(), source.hex(), level, strip, astuple(edit)]
+    parts = [_MAGIC.decode(), __version__, engine.name(), source.hex(), level, strip, edit]
     return sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -108,7 +107,7 @@ class Cache:
         """
         path = self._path(key)
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+            fd = os.open(path, READ | NO_LINK)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -118,7 +117,7 @@ class Cache:
             cached = _copy(fd, target, at)
             if cached is not None:
                 with suppress(OSError):
-                    os.utime(fd)  # what was used last is dropped last
+                    os.utime(path)  # what was used last is dropped last
         finally:
             os.close(fd)
         return cached
@@ -129,7 +128,7 @@ class Cache:
         draft = path.with_name(f"{key}.{secrets.token_hex(6)}{_DRAFT}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+            fd = os.open(draft, CREATE, 0o666)
             try:
                 hasher = sha256()
                 for piece in _framed(cached, data):
@@ -200,7 +199,7 @@ def _copy(fd: int, target: int, at: int) -> Cached | None:
     intro = len(_MAGIC) + _HEAD.size
     try:
         size = os.fstat(fd).st_size
-        head = os.pread(fd, intro, 0)
+        head = pread(fd, intro, 0)
     except OSError:
         return None
     if len(head) != intro or not head.startswith(_MAGIC):
@@ -212,7 +211,7 @@ def _copy(fd: int, target: int, at: int) -> Cached | None:
     place, end = intro, size - 32
     while place < end:
         try:
-            piece = os.pread(fd, min(_CHUNK, end - place), place)
+            piece = pread(fd, min(_CHUNK, end - place), place)
         except OSError:
             return None
         if not piece:
@@ -221,7 +220,7 @@ def _copy(fd: int, target: int, at: int) -> Cached | None:
         _write(target, piece, at + place - intro)
         place += len(piece)
     try:
-        return cached if os.pread(fd, 32, end) == hasher.digest() else None
+        return cached if pread(fd, 32, end) == hasher.digest() else None
     except OSError:
         return None
 
@@ -233,5 +232,5 @@ def _write(fd: int, data: bytes, at: int | None = None) -> None:
         if at is None:
             view = view[os.write(fd, view) :]
         else:
-            done = os.pwrite(fd, view, at)
+            done = pwrite(fd, view, at)
             view, at = view[done:], at + done

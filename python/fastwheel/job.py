@@ -10,6 +10,7 @@ from fastwheel.assembly import assemble
 from fastwheel.clash import check_clashes
 from fastwheel.errors import FastwheelError, escape
 from fastwheel.plan import choose_policy, make_plan, sources_of
+from fastwheel.portable import real_path
 from fastwheel.proof import prove
 from fastwheel.repaired import Repaired
 from fastwheel.wheel.layout import SITE
@@ -172,7 +173,7 @@ class Job:
                 os.path.dirname(graft.source),
                 lambda name: name not in present and verdict.is_external(name, plan.policy),
             )
-            notes += [need.message(graft.soname) for need in needs if os.path.realpath(need.text) not in folders]
+            notes += [need.message(graft.soname) for need in needs if real_path(need.text) not in folders]
         return tuple(notes)
 
     def _write(

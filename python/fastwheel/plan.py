@@ -5,9 +5,8 @@ Nothing here touches the disk. The rules are those of `docs/repair.md`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from posixpath import join, normpath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastwheel.bind import Binder, Graft, Patch, Shim
 from fastwheel.errors import FastwheelError, escape
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "PlanOptions", "choose_policy", "make_plan", "sources_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class PlanOptions:
+class PlanOptions(NamedTuple):
     """How to repair.
 
     Attributes:
@@ -47,8 +45,7 @@ class PlanOptions:
     strip: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What a repair does.
 
     Attributes:

@@ -27,6 +27,7 @@ __all__ = [
     "FOLDER",
     "HOLDS_OPEN",
     "IGNORES_CASE",
+    "NO_LINK",
     "READ",
     "SHORT_LIVED",
     "UNNAMED",
@@ -36,6 +37,7 @@ __all__ = [
     "pread",
     "pwrite",
     "real_path",
+    "rooted",
     "set_attributes",
     "slashed",
     "usable_processors",
@@ -54,6 +56,8 @@ def _flags(names: str) -> int:
 _ALWAYS: Final = "O_CLOEXEC O_BINARY O_NOINHERIT"
 #: For reading what may be anything: a FIFO must not make this wait for a writer.
 READ: Final = os.O_RDONLY | _flags(f"{_ALWAYS} O_NONBLOCK O_NOCTTY")
+#: Besides, for refusing a symbolic link where that is possible.
+NO_LINK: Final = _flags("O_NOFOLLOW")
 #: For a new file, read and written.
 CREATE: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | _flags(f"{_ALWAYS} O_NOFOLLOW")
 #: For adding to a file.
@@ -106,6 +110,10 @@ if sys.platform == "win32":
         """Return a path of this machine spelled with `/`."""
         return path.replace("\\", "/")
 
+    def rooted(path: str) -> str:
+        """Return an absolute path of a Linux system as one of this machine: below the root of the current drive."""
+        return "/" + slashed(path).lstrip("/")
+
     def is_absolute(path: str) -> bool:
         """Whether a path begins at the root of this machine, and not in a wheel."""
         return path.startswith("/") or ntpath.isabs(path)
@@ -122,6 +130,10 @@ else:
 
     def slashed(path: str) -> str:
         """Return a path of this machine spelled with `/`."""
+        return path
+
+    def rooted(path: str) -> str:
+        """Return an absolute path of a Linux system as one of this machine."""
         return path
 
     def is_absolute(path: str) -> bool:

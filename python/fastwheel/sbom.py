@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from posixpath import basename
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from urllib.parse import quote
 
 from fastwheel.deps.packages import purl_quote
@@ -32,8 +31,7 @@ _LAST_TIME: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
 _VERSION_SUFFIX: Final = re.compile(r"\.so\.([0-9]+(?:\.[0-9]+)*)$")
 
 
-@dataclass(frozen=True, slots=True)
-class GraftedLibrary:
+class GraftedLibrary(NamedTuple):
     """A library that a repair copied into a wheel.
 
     Attributes:

@@ -17,11 +17,11 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastwheel.errors import FastwheelError, escape
+from fastwheel.portable import READ
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,13 +34,12 @@ _EACH_ITS_OWN: Final = frozenset({"plat", "format"})
 _LARGEST: Final = 4 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """An option that a file may set.
 
     Attributes:
         kind: `flag`, `number`, `text`, `size` (text or number) or `list` (of text).
-        path: its text names files, relative to the folder of the settings file; `:` stands between several.
+        path: its text names files, relative to the folder of the settings file; several with `:` between (Windows: `;`).
     """
 
     kind: str
@@ -83,9 +82,7 @@ def _of_a_file(path: Path) -> bytes:
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return b""
-        # Not every system that the pure wheel can be imported on has them.
-        flags = sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"))
-        with open(os.open(path, os.O_RDONLY | flags), "rb") as file:
+        with open(os.open(path, READ), "rb") as file:
             return file.read(_LARGEST)
     except OSError:
         return b""
@@ -167,7 +164,7 @@ def _value(path: Path, key: str, value: object, setting: Setting) -> object:
     if isinstance(value, list):
         return [_placed(path, item) for item in value] if setting.path else list(value)
     if isinstance(value, str) and setting.path:
-        return ":".join(_placed(path, part) for part in value.split(":")) if value else value
+        return os.pathsep.join(_placed(path, part) for part in value.split(os.pathsep)) if value else value
     return str(value) if number else value
 
 

@@ -5,9 +5,8 @@ Nothing is judged here; `fastwheel.audit` does that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from posixpath import basename
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastwheel import engine
 from fastwheel.errors import ElfError, FastwheelError, escape
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Survey", "Unit", "survey"]
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """One ELF file of the wheel.
 
     Attributes:
@@ -57,8 +55,7 @@ class Unit:
         return self.facts.stack_flags is not None and bool(self.facts.stack_flags & 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(NamedTuple):
     """The ELF files of one wheel, and what they are built for.
 
     Attributes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastwheel.policy.arch import is_loader
 
@@ -25,8 +25,7 @@ def bears(policy: Policy, name: str) -> bool:
     return name == policy.base or name in names or f"{name}_{policy.arch.value}" in names
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """How to look at a wheel.
 
     Attributes:
@@ -54,8 +53,7 @@ class Options:
     jobs: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(NamedTuple):
     """A library that the wheel needs, does not hold, and that a policy does not allow to expect.
 
     Attributes:
@@ -75,8 +73,7 @@ class Reference:
         return {"soname": self.soname, "path": self.path, "needed_by": self.needed_by}
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(NamedTuple):
     """How the wheel stands against one policy.
 
     Attributes:

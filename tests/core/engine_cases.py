@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -132,24 +131,24 @@ def random_edit(chance: random.Random, facts: Facts | None) -> Edit:
     known = [*needed, *files, *(facts.undefined[:3] if facts else ()), "libc.so.6", "libz.so.1"]
     edit = Edit()
     if chance.random() < 0.4:
-        edit = replace(edit, soname=_name(chance, known))
+        edit = edit._replace(soname=_name(chance, known))
     way = chance.randrange(6)
     if way == 0:
-        edit = replace(edit, runpath="$ORIGIN/../" + _name(chance, known))
+        edit = edit._replace(runpath="$ORIGIN/../" + _name(chance, known))
     elif way == 1:
-        edit = replace(edit, rpath=_name(chance, known))
+        edit = edit._replace(rpath=_name(chance, known))
     elif way == 2:
-        edit = replace(edit, remove_rpath=True)
+        edit = edit._replace(remove_rpath=True)
     if chance.random() < 0.5:
         chosen = list(dict.fromkeys(chance.choice(needed or known) for _ in range(chance.randrange(1, 4))))
-        edit = replace(edit, replace_needed=tuple((old, _name(chance, known)) for old in chosen))
+        edit = edit._replace(replace_needed=tuple((old, _name(chance, known)) for old in chosen))
     if chance.random() < 0.2:
-        edit = replace(edit, remove_needed=(chance.choice(needed or known),))
+        edit = edit._replace(remove_needed=(chance.choice(needed or known),))
     if chance.random() < 0.3:
-        edit = replace(edit, add_needed=tuple(_name(chance, known) for _ in range(chance.randrange(1, 4))))
+        edit = edit._replace(add_needed=tuple(_name(chance, known) for _ in range(chance.randrange(1, 4))))
     if chance.random() < 0.05:
-        edit = replace(edit, soname=chance.choice(("", "a\0b", "\ud800", "x" * 70000, "a\nb\0")))
-    return replace(edit, drop_versions=chance.random() < 0.5)
+        edit = edit._replace(soname=chance.choice(("", "a\0b", "\ud800", "x" * 70000, "a\nb\0")))
+    return edit._replace(drop_versions=chance.random() < 0.5)
 
 
 def facts_of(data: bytes) -> Facts | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -39,7 +38,7 @@ class MakeLibrary(Protocol):
 @pytest.fixture
 def facts() -> MakeFacts:
     def make(*needed: str, **changes: object) -> Facts:
-        return replace(_BASE, needed=needed, **changes)
+        return _BASE._replace(needed=needed, **changes)
 
     return make
 

@@ -294,9 +294,8 @@ def test_the_graph_does_not_depend_on_hashes() -> None:
     code = """
 import sys; sys.path.insert(0, sys.argv[1])
 from conftest import _BASE
-from dataclasses import replace
 from test_graph import random_wheel, build
-graph = build(random_wheel(lambda *n, **c: replace(_BASE, needed=n, **c), 3), "/usr/lib/x86_64-linux-gnu")
+graph = build(random_wheel(lambda *n, **c: _BASE._replace(needed=n, **c), 3), "/usr/lib/x86_64-linux-gnu")
 print(graph.edges, graph.notes, graph.roots, list(graph.objects))
 """
     here = str(Path(__file__).parent)

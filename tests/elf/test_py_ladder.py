@@ -140,7 +140,7 @@ def test_a_hint_is_dropped_before_the_table_moves() -> None:
         entry.tag for entry in plan_edit(build(Shape(spare=0, extra=((0x6FFFFFF9, 2),))), WISH).entries
     ]
     # two are missing: the hint would not be enough, and stays
-    plan = plan_edit(data, replace(WISH, add_needed=("libq.so",)))
+    plan = plan_edit(data, WISH._replace(add_needed=("libq.so",)))
     assert 0x6FFFFFF9 in [entry.tag for entry in plan.entries]
 
 

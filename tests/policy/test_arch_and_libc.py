@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from fastwheel._elf.model import Facts, Version, VersionNeed
@@ -51,15 +49,15 @@ BASE = Facts(
     ],
 )
 def test_arch_of(bits: int, order: str, machine: int, flags: int, expected: Arch | None) -> None:
-    facts = replace(BASE, bits=bits, byte_order=order, machine=machine, flags=flags)
+    facts = BASE._replace(bits=bits, byte_order=order, machine=machine, flags=flags)
     assert arch_of(facts) is expected
     assert (machine_name(facts) in {a.value for a in Arch}) == (expected is not None)
 
 
 def test_machine_names_of_strangers() -> None:
-    assert machine_name(replace(BASE, bits=32)) == "x32"
-    assert machine_name(replace(BASE, machine=40, bits=32)) == "ARM without hard-float EABI5"
-    assert machine_name(replace(BASE, machine=9999)) == "machine 9999"
+    assert machine_name(BASE._replace(bits=32)) == "x32"
+    assert machine_name(BASE._replace(machine=40, bits=32)) == "ARM without hard-float EABI5"
+    assert machine_name(BASE._replace(machine=9999)) == "machine 9999"
 
 
 def test_float_abi() -> None:
@@ -73,8 +71,8 @@ def test_float_abi() -> None:
     ("needed", "level"), [(0, 1), (1, 1), (2, 2), (3, 2), (4, 3), (7, 3), (8, 4), (15, 4), (16, 5), (1 << 31, 5)]
 )
 def test_isa_level(needed: int, level: int) -> None:
-    assert isa_level(replace(BASE, x86_isa_needed=needed)) == level
-    assert isa_level(replace(BASE, machine=183, x86_isa_needed=needed)) == 0
+    assert isa_level(BASE._replace(x86_isa_needed=needed)) == level
+    assert isa_level(BASE._replace(machine=183, x86_isa_needed=needed)) == 0
 
 
 @pytest.mark.parametrize(
@@ -136,11 +134,11 @@ def versions(file: str, *names: str) -> VersionNeed:
     ],
 )
 def test_libc_of(changes: dict, name: str, expected: Libc | None) -> None:
-    assert libc_of(replace(BASE, **changes), name) is expected
+    assert libc_of(BASE._replace(**changes), name) is expected
 
 
 def test_libc_of_refuses_contradictions() -> None:
-    facts = replace(BASE, needed=("libc.so.6", "libc.musl-x86_64.so.1"))
+    facts = BASE._replace(needed=("libc.so.6", "libc.musl-x86_64.so.1"))
     with pytest.raises(FastwheelError, match=r"a\\n\.so is linked to more than one C library: glibc and musl") as error:
         libc_of(facts, "a\n.so")
     assert error.value.code == "FW601"

@@ -65,8 +65,7 @@ def test_membership_is_exact() -> None:
 
 
 def test_versions_of_the_loader_count() -> None:
-    facts = replace(
-        EMPTY,
+    facts = EMPTY._replace(
         version_needs=(
             VersionNeed("libc.so.6", (Version("GLIBC_2.2.5", 2, weak=False),)),
             VersionNeed("ld-linux-x86-64.so.2", (Version("GLIBC_2.35", 3, weak=False),)),

@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import warnings
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -149,7 +148,7 @@ def test_a_library_of_no_package() -> None:
     ],
 )
 def test_names_of_libraries_of_no_package(file: str, soname: str, name: str, version: str | None) -> None:
-    found = component(name, replace(OWN, source=f"/opt/{file}", soname=soname))
+    found = component(name, OWN._replace(source=f"/opt/{file}", soname=soname))
     assert found.get("version") == version
 
 
@@ -183,13 +182,13 @@ def test_time_only_when_asked_for() -> None:
 
 def test_same_bytes_in_any_order() -> None:
     first = make_sbom("p", "1", WHEEL, GRAFTS, PACKAGES, {})
-    turned = replace(FORTRAN, needs=FORTRAN.needs[::-1])
+    turned = FORTRAN._replace(needs=FORTRAN.needs[::-1])
     assert make_sbom("p", "1", WHEEL, (QUADMATH, turned, OWN), dict(reversed(PACKAGES.items())), {}) == first
 
 
 def test_same_bytes_wherever_the_library_lay() -> None:
     first = make_sbom("p", "1", WHEEL, (OWN,), {}, {})
-    assert make_sbom("p", "1", WHEEL, (replace(OWN, source="/elsewhere/libown.so.3.1"),), {}, {}) == first
+    assert make_sbom("p", "1", WHEEL, (OWN._replace(source="/elsewhere/libown.so.3.1"),), {}, {}) == first
 
 
 def test_same_bytes_in_another_process() -> None:

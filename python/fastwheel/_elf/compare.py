@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastwheel._elf.header import EHDR_SIZE
@@ -203,7 +202,7 @@ def _check_segment(old: Image, new: Image, layout: Layout, left: Segment, right:
     kind = left.type
     same = (
         right.offset in _mapped(layout, left.offset)
-        and replace(right, offset=left.offset, file_size=left.file_size, memory_size=left.memory_size) == left
+        and right._replace(offset=left.offset, file_size=left.file_size, memory_size=left.memory_size) == left
     )
     if kind == PT_LOAD:
         if not same:

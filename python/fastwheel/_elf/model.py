@@ -6,13 +6,12 @@ UTF-8 with `surrogateescape`, so that every byte survives; print them through `f
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 __all__ = ["Edit", "Facts", "Segment", "Symbol", "Version", "VersionDefinition", "VersionNeed"]
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(NamedTuple):
     """One version that a file needs from a library (`Elfxx_Vernaux`).
 
     Attributes:
@@ -23,20 +22,18 @@ class Version:
     """
 
     name: str
-    index: int
+    index: int  # type: ignore[assignment]  # instead of tuple.index
     weak: bool
 
 
-@dataclass(frozen=True, slots=True)
-class VersionNeed:
+class VersionNeed(NamedTuple):
     """The versions needed from one library (`Elfxx_Verneed`); `file` is vn_file, normally a DT_NEEDED."""
 
     file: str
     versions: tuple[Version, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class VersionDefinition:
+class VersionDefinition(NamedTuple):
     """One version that a library defines (`Elfxx_Verdef`).
 
     Attributes:
@@ -49,14 +46,13 @@ class VersionDefinition:
     """
 
     name: str
-    index: int
+    index: int  # type: ignore[assignment]  # instead of tuple.index
     base: bool
     weak: bool
     parents: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """One program header (`Elfxx_Phdr`); all numbers in bytes, as stored in the file."""
 
     type: int
@@ -68,8 +64,7 @@ class Segment:
     align: int
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What the loader would learn of one ELF file: from program headers and PT_DYNAMIC, never sections.
 
     Attributes:
@@ -130,8 +125,7 @@ class Facts:
     x86_isa_needed: int
 
 
-@dataclass(frozen=True, slots=True)
-class Symbol:
+class Symbol(NamedTuple):
     """One entry of the dynamic symbol table (`Elfxx_Sym`), from index 1 on, with its version.
 
     Attributes:
@@ -161,8 +155,7 @@ class Symbol:
     hidden: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(NamedTuple):
     """What to change in the dynamic section of one ELF file. The default asks for nothing.
 
     Replacements happen first, then removals, then additions; each also reaches the version-need records, as
@@ -184,7 +177,7 @@ class Edit:
     runpath: str | None = None
     rpath: str | None = None
     remove_rpath: bool = False
-    replace_needed: tuple[tuple[str, str], ...] = field(default=())
+    replace_needed: tuple[tuple[str, str], ...] = ()
     remove_needed: tuple[str, ...] = ()
     add_needed: tuple[str, ...] = ()
     drop_versions: bool = False

@@ -268,20 +268,19 @@ def new_segments(image: Image, layout: Layout) -> tuple[list[Segment], list[int]
     paddrs: list[int] = []
     behind = 0
     for index, segment in enumerate(image.segments):
-        result = replace(segment, offset=_segment_offset(image, layout, segment))
+        result = segment._replace(offset=_segment_offset(image, layout, segment))
         paddr = image.paddrs[index]
         if index in sizes:
-            result = replace(result, file_size=sizes[index], memory_size=max(segment.memory_size, sizes[index]))
+            result = result._replace(file_size=sizes[index], memory_size=max(segment.memory_size, sizes[index]))
         for move in layout.moves:
             if index == image.dynamic.segment and move.item.kind == SHT_DYNAMIC:
-                result = replace(
-                    result, offset=move.offset, address=move.address, file_size=move.size, memory_size=move.size
+                result = result._replace(
+                    offset=move.offset, address=move.address, file_size=move.size, memory_size=move.size
                 )
                 paddr += move.address - segment.address
         if segment.type in {PT_NOTE, PT_INTERP, PT_GNU_PROPERTY} and _in_block(layout, segment):
             moved = _block_move(layout)
-            result = replace(
-                result,
+            result = result._replace(
                 offset=segment.offset + moved.offset - moved.item.offset,
                 address=segment.address + moved.address - moved.item.address,
             )
@@ -289,7 +288,7 @@ def new_segments(image: Image, layout: Layout) -> tuple[list[Segment], list[int]
         new = layout.new_load
         if new is not None and segment.type == PT_PHDR and new.slot == SLOT_GAP:
             more = image.header.phentsize
-            result = replace(result, file_size=segment.file_size + more, memory_size=segment.memory_size + more)
+            result = result._replace(file_size=segment.file_size + more, memory_size=segment.memory_size + more)
         if new is not None and index == new.cost:
             continue
         segments.append(result)

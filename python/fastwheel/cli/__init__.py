@@ -67,10 +67,6 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:
         if "can't start new thread" in str(error):
             return _report(_of_the_machine(error), arguments, error)
-        if isinstance(error, AttributeError) and not hasattr(os, "pread"):
-            message = "this system lacks what reading and writing wheels takes (os.pread, for one), as Windows does"
-            fault = FastwheelError(message, code="FW800", hint="run fastwheel in WSL, on Linux or macOS")
-            return _report(fault, arguments, error)
         fault = FastwheelError(
             f"fastwheel has a fault: {type(error).__name__}: {error}",
             code="FW900",

@@ -151,14 +151,12 @@ def limits_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def with_limits(*args: Any, untrusted: bool, **options: Any) -> Any:
-        from dataclasses import replace
-
         from fastwheel.wheel.limits import Limits
 
         given = {name: options.pop(f"max_{name}") for name, *_ in _LIMITS}
         limits = Limits.untrusted() if untrusted else Limits()
         chosen = {name: value for name, value in given.items() if value is not None}
-        return function(*args, limits=replace(limits, **chosen), **options)
+        return function(*args, limits=limits._replace(**chosen), **options)
 
     decorated: Callable[..., Any] = with_limits
     for name, metavar, kind, text in reversed(_LIMITS):

@@ -6,6 +6,7 @@ import os
 from posixpath import basename, dirname, join, normpath
 
 from fastwheel.errors import escape
+from fastwheel.portable import real_path
 
 __all__ = ["choice_of"]
 
@@ -26,6 +27,6 @@ def choice_of(path: str) -> str | None:
             return None
         link = normpath(join(dirname(link), target))
         if basename(dirname(link)) == "alternatives":
-            real = os.path.realpath(path)
+            real = real_path(path)
             return f"{escape(basename(path))} is {escape(real)} here, as {escape(link)} has it (update-alternatives)"
     return None

@@ -8,11 +8,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastwheel.errors import FastwheelError
 from fastwheel.policy.arch import Libc, float_abi, libc_of, machine_name
+from fastwheel.portable import IGNORES_CASE, READ, pread, real_path, rooted, slashed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,8 +59,7 @@ def mismatch(wanted: Abi, facts: Facts) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class SystemFile:
+class SystemFile(NamedTuple):
     """A usable library of the machine.
 
     Attributes:
@@ -82,11 +81,11 @@ class Root:
     """
 
     def __init__(self, top: str | os.PathLike[str] = "/") -> None:
-        self.top = os.path.abspath(os.fspath(top))
+        self.top = "/" if os.fspath(top) == "/" else slashed(os.path.abspath(os.fspath(top)))
 
     def host(self, path: str) -> str:
         """Return where an absolute path of the system lies on this machine."""
-        return path if self.top == "/" else self.top + path
+        return rooted(path) if self.top == "/" else self.top + path
 
     def real(self, path: str) -> str:
         """Return a path of this machine without symbolic links.
@@ -95,7 +94,7 @@ class Root:
             OSError: it does not exist, or the links form a loop (ELOOP).
         """
         if self.top == "/" or not (path + "/").startswith(self.top + "/"):
-            return os.path.realpath(path, strict=True)
+            return real_path(path, strict=True)
         todo = [part for part in path[len(self.top) :].split("/") if part][::-1]
         done: list[str] = []
         links = 0
@@ -122,7 +121,7 @@ class Root:
     def text(self, path: str, limit: int) -> str:
         """Return the text of a configuration file of the system; "" if it can't be read. At most `limit` bytes."""
         try:
-            fd = os.open(self.real(self.host(path)), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+            fd = os.open(self.real(self.host(path)), READ)
         except (OSError, ValueError):
             return ""
         try:
@@ -150,7 +149,8 @@ class Files:
         self._read = read or _engine_read
         self._paths: dict[str, SystemFile | str | None] = {}
         self._folders: dict[str, bool] = {}
-        self._contents: dict[tuple[int, int], tuple[str, Facts | str]] = {}
+        self._contents: dict[tuple[int, int | str], tuple[str, Facts | str]] = {}
+        self._names: dict[str, frozenset[str]] = {}
 
     def is_folder(self, path: str) -> bool:
         """Whether a path of this machine is a folder."""
@@ -184,7 +184,7 @@ class Files:
             return self._paths[path]
         found: SystemFile | str | None
         try:
-            found = self._open(path)
+            found = self._open(path) if not IGNORES_CASE or self._is_spelled_so(path) else None
         except (FileNotFoundError, NotADirectoryError):
             found = "a dangling symbolic link" if os.path.islink(path) else None
         except ValueError:  # a NUL in the name
@@ -199,6 +199,18 @@ class Files:
         self._paths[path] = found
         return found
 
+    def _is_spelled_so(self, path: str) -> bool:
+        """Whether a folder lists a file under just this name: Linux, for which it is, knows no other spelling."""
+        folder, _, name = path.rpartition("/")
+        names = self._names.get(folder)
+        if names is None:
+            try:
+                names = frozenset(os.listdir(folder or "/"))
+            except (OSError, ValueError):
+                names = frozenset()
+            self._names[folder] = names
+        return name in names
+
     def _open(self, path: str) -> SystemFile | str:
         if self._root.top == "/":
             # cheaper than realpath, and most candidates do not exist
@@ -208,17 +220,17 @@ class Files:
             if not stat.S_ISREG(info.st_mode):
                 return "not a regular file"
         real = self._root.real(path)
-        fd = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        fd = os.open(real, READ)
         try:
             info = os.fstat(fd)
             if stat.S_ISDIR(info.st_mode):
                 return "a folder"
             if not stat.S_ISREG(info.st_mode):
                 return "not a regular file"
-            start = os.pread(fd, 256, 0)
+            start = pread(fd, 256, 0)
         finally:
             os.close(fd)
-        identity = (info.st_dev, info.st_ino)
+        identity = (info.st_dev, info.st_ino or real)  # some file systems of Windows number nothing
         if identity not in self._contents:
             self._contents[identity] = (real, self._facts(real, start))
         first, facts = self._contents[identity]

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from enum import Enum
 from posixpath import dirname, join
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastwheel.policy.arch import Arch, Libc
 
@@ -52,8 +51,7 @@ class Via(str, Enum):
     MISSING = "missing"
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(NamedTuple):
     """One folder to search.
 
     Attributes:

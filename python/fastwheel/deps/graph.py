@@ -13,6 +13,7 @@ import os
 from typing import TYPE_CHECKING
 
 from fastwheel.errors import FastwheelError, escape
+from fastwheel.portable import slashed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -71,7 +72,7 @@ def trace(path: str | os.PathLike[str], search: Search, *, opaque: Callable[[str
     from fastwheel.deps.files import SystemFile
     from fastwheel.deps.resolve import Resolver
 
-    full = os.path.abspath(os.fspath(path))
+    full = slashed(os.path.abspath(os.fspath(path)))
     file = search.files.look(full)
     if not isinstance(file, SystemFile):
         reason = file or "no such file"

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from fastwheel.errors import escape
 from fastwheel.spans import Question
@@ -45,8 +44,7 @@ _PF_W: Final = 2
 _MOST_FILES: Final = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class HiddenNeed:
+class HiddenNeed(NamedTuple):
     """One such need.
 
     Attributes:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import glob
 import os
-from dataclasses import dataclass
 from posixpath import basename, normpath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastwheel.deps.files import Abi, SystemFile
 from fastwheel.errors import FastwheelError, escape
+from fastwheel.portable import real_path, slashed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,8 +23,7 @@ _MAGIC: Final = b"\x7fELF"
 _MOST_FILES: Final = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Include:
+class Include(NamedTuple):
     """One file to take along under its own name.
 
     Attributes:
@@ -65,13 +64,14 @@ def find_includes(requests: Sequence[str], search: Search, wanted: Abi) -> tuple
 
 
 def _split(request: str) -> tuple[str, str | None]:
-    what, colon, folder = request.rpartition(":")
+    drive, rest = os.path.splitdrive(slashed(request))
+    what, colon, folder = rest.rpartition(":")
     if not colon:
-        return request, None
+        return drive + rest, None
     clean = normpath(folder)
     if not what or not folder or clean.startswith(("/", "../")) or clean in (".", ".."):
         raise FastwheelError(f"--include {escape(request)}: {escape(folder)} is no folder of the wheel", code="FW800")
-    return what, clean
+    return drive + what, clean
 
 
 def _matches(what: str, search: Search, wanted: Abi) -> Iterator[tuple[str, str]]:
@@ -83,11 +83,12 @@ def _matches(what: str, search: Search, wanted: Abi) -> Iterator[tuple[str, str]
             yield file.real, what
         return
     pattern = search.absolute(what)
-    for path in sorted(glob.glob(pattern, recursive=True) or ([pattern] if os.path.lexists(pattern) else [])):
+    found = glob.glob(pattern, recursive=True) or ([pattern] if os.path.lexists(pattern) else [])
+    for path in sorted(map(slashed, found)):
         if os.path.isdir(path):
             yield from _tree(path)
         elif os.path.isfile(path):
-            yield os.path.realpath(path), basename(path)
+            yield real_path(path), basename(path)
 
 
 def _tree(top: str) -> Iterator[tuple[str, str]]:
@@ -102,7 +103,7 @@ def _tree(top: str) -> Iterator[tuple[str, str]]:
                 count += 1
                 if count > _MOST_FILES:
                     raise FastwheelError(f"--include {escape(top)}: more than {_MOST_FILES} files", code="FW503")
-                yield os.path.realpath(path), os.path.relpath(path, above)
+                yield real_path(path), slashed(os.path.relpath(path, above))
 
 
 def _include(request: str, path: str, name: str, folder: str | None, search: Search, wanted: Abi) -> Include:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from fastwheel.deps.folders import Via
 
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Edge", "Graph", "Object"]
 
 
-@dataclass(frozen=True, slots=True)
-class Object:
+class Object(NamedTuple):
     """One ELF file.
 
     Attributes:
@@ -35,8 +33,7 @@ class Object:
     facts: Facts
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """One DT_NEEDED entry of an object.
 
     Attributes:
@@ -61,8 +58,7 @@ class Edge:
         return self.via is Via.MISSING
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
+class Graph(NamedTuple):
     """The ELF files of a wheel, the system files that they reach, and the edges between them.
 
     Attributes:

@@ -14,6 +14,7 @@ from fastwheel.deps.objects import Edge, Graph, Object
 from fastwheel.deps.plans import MARK, Path, Plan, Plans, origin_of
 from fastwheel.errors import escape
 from fastwheel.policy.arch import Libc
+from fastwheel.portable import is_absolute
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -244,13 +245,13 @@ class Resolver:
                     return _Answer(candidate, Via.PATH)
                 reasons.append(f"{escape(candidate)}: {reason}")
                 continue
-            if ours and not meaning.startswith("/"):
+            if ours and not is_absolute(meaning):
                 continue  # relative to where the program is started
             path = meaning if has_origin(name) else self._search.root.host(meaning)
             if ours and not self._search.covers(path):
                 reasons.append(f"{escape(path)}: a path of a wheel's file counts only inside the search path")
                 continue
-            found = self._search.files.probe(path, plan.abi) if meaning.startswith("/") else None
+            found = self._search.files.probe(path, plan.abi) if is_absolute(meaning) else None
             if isinstance(found, SystemFile):
                 return _Answer(self.add_system(found), Via.PATH)
             reasons.append(f"{escape(path)}: {escape(found or 'no such file')}")

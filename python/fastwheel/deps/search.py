@@ -24,6 +24,7 @@ from fastwheel.deps.folders import (
 )
 from fastwheel.errors import escape
 from fastwheel.policy.arch import Arch, Libc
+from fastwheel.portable import host_machine, is_absolute, real_path, slashed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -104,7 +105,7 @@ class Search:
         lib_paths: Sequence[str] = (),
     ) -> Search:
         """Return the search path of this machine, in this process's environment unless `environ` is given."""
-        machine = {"i386": "i686", "i586": "i686", "armv8l": "armv7l"}.get(os.uname().machine, os.uname().machine)
+        machine = {"i386": "i686", "i586": "i686", "armv8l": "armv7l"}.get(host_machine(), host_machine())
         return cls(
             libc,
             arch,
@@ -124,12 +125,15 @@ class Search:
 
     def absolute(self, entry: str) -> str:
         """Return the path of this machine that an entry of a search path means: relative ones start at the caller's."""
+        entry = slashed(entry)
         if entry.startswith("/"):
             path = self.root.host(entry)
+        elif is_absolute(entry):
+            path = entry
         else:
             if self._cwd is None:
                 try:
-                    self._cwd = os.getcwd()
+                    self._cwd = slashed(os.getcwd())
                 except FileNotFoundError:  # the current folder was deleted: nothing is below it
                     self._cwd = "/nonexistent"
             path = join(self._cwd, entry)
@@ -147,7 +151,8 @@ class Search:
     def _without_origin(self, text: str, what: str) -> tuple[str, ...]:
         """Split a path that belongs to no file: `$ORIGIN` has no meaning in it."""
         kept = []
-        for entry in split_path(text, self.libc, environment=True):
+        entries = split_path(text, self.libc, environment=True) if os.pathsep == ":" else _host_folders(text)
+        for entry in entries:
             if has_origin(entry):
                 self._note(f"{what}: {escape(entry)} is skipped, for $ORIGIN has no meaning there")
             else:
@@ -203,8 +208,8 @@ class Search:
 
     def covers(self, path: str) -> bool:
         """Whether a file lies directly in one of the folders that are searched for everybody."""
-        folder = os.path.realpath(dirname(path))
-        return any(os.path.realpath(item.path) == folder for item in (*self.first, *self.environment, *self.system))
+        folder = real_path(dirname(path))
+        return any(real_path(item.path) == folder for item in (*self.first, *self.environment, *self.system))
 
     def find(self, name: str, folders: Iterable[Folder], wanted: Abi) -> Found:
         """Return the first usable file `name` (without a `/`) in `folders`."""
@@ -217,6 +222,11 @@ class Search:
             if found is not None:
                 faults.append(f"{escape(path)}: {escape(found)}")
         return Found(None, None, tuple(dict.fromkeys(faults)))
+
+
+def _host_folders(text: str) -> tuple[str, ...]:
+    """Split a list of folders where `:` belongs to the name of a drive."""
+    return tuple(dict.fromkeys(slashed(text).split(os.pathsep))) if text else ()
 
 
 def _unique(folders: Iterable[Folder]) -> tuple[Folder, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from fastwheel.errors import escape
+from fastwheel.portable import is_absolute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -78,7 +79,7 @@ def _where(culprit: Culprit) -> str:
 
 
 def _short(name: str) -> str:
-    return name.rsplit("/", 1)[-1] if name.startswith("/") else name
+    return name.rsplit("/", 1)[-1] if is_absolute(name) else name
 
 
 def _symbols(cause: Cause, most: int) -> str:

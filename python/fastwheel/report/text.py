@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from fastwheel.errors import escape
+from fastwheel.portable import is_absolute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,7 +74,7 @@ def _external_libraries(verdict: Verdict) -> str:
 
 def _short(name: str) -> str:
     """A system library by its file name, a file of the wheel by its path."""
-    return name.rsplit("/", 1)[-1] if name.startswith("/") else name
+    return name.rsplit("/", 1)[-1] if is_absolute(name) else name
 
 
 def _versions(verdict: Verdict) -> str:

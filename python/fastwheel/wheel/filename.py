@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from fastwheel.errors import FastwheelError
 from fastwheel.wheel.names import shown
@@ -29,8 +28,7 @@ _PLAIN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class WheelFileName:
+class WheelFileName(NamedTuple):
     """The parts of a wheel's file name, each spelled as in the name; compressed tag sets split, in their order.
 
     Attributes:
@@ -112,7 +110,7 @@ class WheelFileName:
 
     def with_platforms(self, tags: Iterable[str]) -> WheelFileName:
         """Return the name with these platform tags instead, sorted, each once."""
-        return replace(self, platform_tags=tuple(sorted(set(tags))))
+        return self._replace(platform_tags=tuple(sorted(set(tags))))
 
 
 def _check(stem: str, name: str) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Final
+from typing import Final, NamedTuple
 
 __all__ = ["LONGEST_NAME", "OPTIONS", "Limits"]
 
@@ -13,8 +12,7 @@ _GIB: Final = 1 << 30
 LONGEST_NAME: Final = 3840
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """Bounds on what an archive may claim, checked before anything is inflated. Sizes in bytes.
 
     Attributes:
@@ -57,7 +55,7 @@ class Limits:
     @classmethod
     def unlimited(cls) -> Limits:
         """Return bounds that nothing reaches, for what fastwheel wrote itself."""
-        return cls(*[1 << 62] * len(fields(cls)))
+        return cls(*[1 << 62] * len(cls._fields))
 
 
 #: The attributes of `Limits` that the command line can raise, each with its option.

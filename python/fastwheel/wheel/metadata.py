@@ -7,9 +7,8 @@ to the first empty line.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from fastwheel.errors import FastwheelError
 from fastwheel.wheel.names import shown
@@ -45,8 +44,7 @@ def expand_tag(tag: str) -> tuple[str, ...]:
     return tuple(f"{p}-{a}-{x}" for p in python.split(".") for a in abi.split(".") for x in platform.split("."))
 
 
-@dataclass(frozen=True, slots=True)
-class WheelInfo:
+class WheelInfo(NamedTuple):
     """The content of WHEEL: its headers in their order, unknown ones too.
 
     Attributes:
@@ -135,8 +133,7 @@ class WheelInfo:
         return "".join(f"{name}: {value}\n" for name, value in self.headers).encode() + b"\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Metadata:
+class Metadata(NamedTuple):
     """What is asked of METADATA: whose it is, and which license files it promises.
 
     Attributes:

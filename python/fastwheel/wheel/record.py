@@ -9,7 +9,6 @@ import csv
 import io
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from fastwheel.errors import FastwheelError
@@ -43,8 +42,7 @@ class Row(NamedTuple):
         return (algorithm, digest) if len(digest) == STRONG.get(algorithm) else None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """The rows of a RECORD file by path, in its order.
 
     Attributes:

@@ -8,9 +8,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastwheel.errors import FastwheelError
 from fastwheel.wheel.archive import Archive, Limits
@@ -37,8 +36,7 @@ _MARKED: Final = "{} begins with a byte order mark, which installers do not expe
 _SIGNATURES: Final = (".jws", ".p7s")
 
 
-@dataclass(frozen=True, slots=True)
-class RecordProblem:
+class RecordProblem(NamedTuple):
     """One way in which RECORD and the archive disagree.
 
     Attributes:

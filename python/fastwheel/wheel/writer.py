@@ -10,10 +10,10 @@ from __future__ import annotations
 import errno
 import os
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastwheel.errors import FastwheelError
+from fastwheel.portable import copy_file_range
 from fastwheel.wheel import zipformat as z
 from fastwheel.wheel.names import name_fault, shown
 from fastwheel.wheel.output import write_atomically
@@ -49,8 +49,7 @@ class Piece(NamedTuple):
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
+class Packed(NamedTuple):
     """A content as it lies in an archive, to be written many times.
 
     Attributes:
@@ -73,15 +72,13 @@ class Packed:
         return len(self.data) + sum(piece.size for piece in self.pieces)
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(NamedTuple):
     """A member of the input that is kept: its data, CRC, permissions and time."""
 
     member: z.Member
 
 
-@dataclass(frozen=True, slots=True)
-class New:
+class New(NamedTuple):
     """A new member.
 
     Attributes:
@@ -164,7 +161,7 @@ def write_wheel(
             writer.add(entry, packed)
         return Written(target, writer.finish())
 
-    return write_atomically(target, fill, prove)
+    return write_atomically(target, fill, prove, archive.close)
 
 
 def copy_wheel(archive: Archive, target: Path, *, prove: Callable[[Path], object] | None = None) -> Written:
@@ -178,7 +175,7 @@ def copy_wheel(archive: Archive, target: Path, *, prove: Callable[[Path], object
         _copy_range(archive.label, fd, archive.fd, 0, archive.size)
         return Written(target, archive.size)
 
-    return write_atomically(target, fill, prove)
+    return write_atomically(target, fill, prove, archive.close)
 
 
 def _check_names(entries: Iterable[Entry]) -> None:
@@ -399,17 +396,17 @@ _WRITE_MAX: Final = 1 << 30
 
 def _copy_range(label: str, target: int, fd: int, start: int, stop: int) -> None:
     """Append the bytes [start, stop) of `fd` to `target`: by the kernel where it can, else through memory."""
-    ranges = hasattr(os, "copy_file_range")
+    ranges = copy_file_range
     while start < stop:
-        if ranges:
+        if ranges is not None:
             try:
-                done = os.copy_file_range(fd, target, min(stop - start, _WRITE_MAX), offset_src=start)
+                done = ranges(fd, target, min(stop - start, _WRITE_MAX), offset_src=start)
             except OSError as error:
                 if error.errno not in _NO_RANGES:
                     raise
                 done = 0
             start += done
-            ranges = done > 0
+            ranges = ranges if done > 0 else None
         else:
             data = read_exactly(fd, min(_CHUNK, stop - start), start, label)
             _write_all(target, data)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from urllib.parse import quote
 
 if TYPE_CHECKING:
@@ -26,8 +25,7 @@ def purl_quote(text: str) -> str:
     return quote(text, safe=":", errors="replace")
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(NamedTuple):
     """An installed package of a distribution.
 
     Attributes:
