@@ -39,7 +39,7 @@ class Setting(NamedTuple):
 
     Attributes:
         kind: `flag`, `number`, `text`, `size` (text or number) or `list` (of text).
-        path: its text names files, relative to the folder of the settings file; several with `:` between (Windows: `;`).
+        path: its text names files, relative to the folder of the settings file; with `:` (Windows: `;`) between.
     """
 
     kind: str
