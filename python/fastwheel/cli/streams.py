@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -32,6 +33,17 @@ class _Muffled:
         return getattr(self._stream, name)
 
 
+def _let_all_pass(stream: Any) -> None:
+    """Have a stream write what its encoding lacks as escapes, rather than fail.
+
+    On Windows a pipe or a file gets UTF-8, as from most tools; Python by itself takes the old code page.
+    """
+    if sys.platform == "win32" and not stream.isatty() and not os.environ.get("PYTHONIOENCODING"):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    elif stream.errors == "strict":
+        stream.reconfigure(errors="backslashreplace")
+
+
 def settle() -> None:
     """Give the process the three streams that it lacks, and let errors of writing messages pass.
 
@@ -48,5 +60,11 @@ def settle() -> None:
         if getattr(sys, name) is None:
             with suppress(OSError):
                 setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the rest of the process
+    if sys.platform == "win32":
+        with suppress(ImportError):  # click depends on it there
+            import_module("colorama").just_fix_windows_console()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):
+            _let_all_pass(stream)
     if sys.stderr is not None and not isinstance(sys.stderr, _Muffled):
         sys.stderr = cast("TextIO", _Muffled(sys.stderr))
