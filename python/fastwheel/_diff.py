@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from hashlib import sha256
+from pathlib import Path
 from posixpath import basename
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -30,6 +31,7 @@ from fastwheel.errors import ElfError, FastwheelError, escape
 from fastwheel.portable import pread
 from fastwheel.wheel.archive import Archive
 from fastwheel.wheel.names import shown
+from fastwheel.wheel.remote import locate
 from fastwheel.wheel.zipformat import ZSTD
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
     from fastwheel._elf.model import Facts
     from fastwheel.wheel.limits import Limits
+    from fastwheel.wheel.remote import Url
     from fastwheel.wheel.zipformat import Member
 
 __all__ = ["diff"]
@@ -62,7 +65,7 @@ def diff(
     those of the other by name, libraries also by soname without the hash that a repair gives it.
 
     Args:
-        before: a wheel, or an ELF file.
+        before: a wheel, or its https address, or an ELF file.
         after: another one of the same kind.
         contents: compare the contents of all members by SHA-256.
         limits: bounds on what an archive may claim.
@@ -72,7 +75,7 @@ def diff(
         FastwheelError: one of them cannot be read; FW800 one is a wheel and the other is not.
     """
     first, second = os.fspath(before), os.fspath(after)
-    kinds = _kind(first), _kind(second)
+    kinds = _kind(locate(first)), _kind(locate(second))
     if kinds[0] != kinds[1]:
         wheel, other = (first, second) if kinds[0] == "wheel" else (second, first)
         raise FastwheelError(
@@ -86,17 +89,17 @@ def diff(
         return _Wheels(first, second, old, new, contents, jobs).difference()
 
 
-def _kind(path: str) -> Literal["wheel", "file"]:
-    """A file that begins like an ELF file is one, whatever its name."""
-    from pathlib import Path
-
+def _kind(path: Path | Url) -> Literal["wheel", "file"]:
+    """A file that begins like an ELF file is one, whatever its name; what lies on a server is a wheel."""
     from fastwheel.wheel.archive import open_regular
 
-    fd = open_regular(Path(path))
+    if not isinstance(path, Path):
+        return "wheel"
+    fd = open_regular(path)
     try:
         return "file" if pread(fd, 4, 0) == b"\x7fELF" else "wheel"
     except OSError as error:
-        raise FastwheelError(f"cannot read {escape(path)}: {error.strerror}", code="FW700") from error
+        raise FastwheelError(f"cannot read {escape(str(path))}: {error.strerror}", code="FW700") from error
     finally:
         os.close(fd)
 
@@ -218,7 +221,7 @@ class _Wheels:
         """The parts of the file names that differ."""
         from fastwheel.wheel.filename import WheelFileName
 
-        names = [os.path.basename(path) for path in self.paths]
+        names = [locate(path).name for path in self.paths]
         if names[0] == names[1]:
             return ()
         try:
@@ -244,6 +247,7 @@ class _Wheels:
         # What the engine would inflate whole is hashed piece by piece, unless it has to be whole.
         apart = {member.name for member in files if member.method == ZSTD or _is_large_data(archive, member)}
         plain = [member for member in files if member.name not in apart]
+        archive.prepare(plain, whole=True)
         scanned = engine.scan(archive.fd, [archive.span(member) for member in plain], digest=True, jobs=self.jobs)
         found: dict[str, _Content] = {}
         for member, result in zip(plain, scanned, strict=True):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 from posixpath import basename
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -18,6 +19,7 @@ from fastwheel.errors import FastwheelError, escape
 from fastwheel.policy.arch import Libc, is_loader
 from fastwheel.policy.match import allowed, is_libpython
 from fastwheel.verdict import bears
+from fastwheel.wheel.remote import locate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -180,7 +182,7 @@ def tree(
     file everything is walked, unless `plat` names a platform.
 
     Args:
-        path: a wheel (the name ends in `.whl`), or an ELF file.
+        path: a wheel (the name ends in `.whl`, or it is an https address), or an ELF file.
         plat: the platform tag whose allowlist counts; "auto" is the one that `fastwheel.repair` would choose.
         exclude: glob patterns of sonames or real paths that are not walked.
         allow: glob patterns of sonames that the target provides.
@@ -208,7 +210,7 @@ def tree(
         environ=environ,
         jobs=jobs,
     )
-    if not os.fspath(path).endswith(".whl"):
+    if isinstance(locate(path), Path) and not os.fspath(path).endswith(".whl"):
         return _of_file(os.fspath(path), options)
     from fastwheel._audit import examine
     from fastwheel.wheel.limits import Limits

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from fastwheel import FastwheelError, audit, explain, verify
+from fastwheel import FastwheelError, audit, diff, explain, tree, verify
 from fastwheel.cli.root import root
 from fastwheel.wheel.archive import Archive
 from fastwheel.wheel.remote import Url, is_url
@@ -135,6 +135,44 @@ def test_explain_and_verify(server: Server, large: Path) -> None:
     done = run("verify", address)
     assert done.exit_code == run("verify", str(large)).exit_code
     assert "note: read " in done.stderr
+
+
+def test_tree_and_report(server: Server, large: Path, tmp_path: Path) -> None:
+    address = f"{server.address}{large.name}#sha256=00"
+    assert tree(address).to_dict() == tree(large).to_dict()
+    done = run("tree", "--json", address)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == json.loads(run("tree", "--json", str(large)).stdout)
+    assert "note: read " in done.stderr
+    assert server.sent < 2_000_000
+    pages = [tmp_path / "here.html", tmp_path / "there.html"]
+    for page, wheel in zip(pages, (str(large), address), strict=True):
+        assert run("report", "-q", "-o", str(page), wheel).exit_code == 0
+    assert pages[0].read_text() == pages[1].read_text()
+
+
+def test_diff_reads_what_may_differ(server: Server, large: Path, tmp_path: Path) -> None:
+    """One of the six large files differs; the other five are not read."""
+    changed = tmp_path / large.name
+    with zipfile.ZipFile(large) as old, zipfile.ZipFile(changed, "w", zipfile.ZIP_DEFLATED) as new:
+        for info in old.infolist():
+            content = old.read(info)
+            new.writestr(info, content[:-1] + b"!" if info.filename.endswith("data3.bin") else content)
+    address = server.address + large.name
+    here, there = diff(changed, large).to_dict(), diff(changed, address).to_dict()
+    assert [member["after"]["name"] for member in here["members"]] == ["example_pkg/data3.bin"]
+    assert {**there, "after": None} == {**here, "after": None}
+    assert there["after"] != here["after"]
+    assert 1_200_000 < server.sent < 2_000_000
+    done = run("diff", str(changed), address)
+    assert "data3.bin" in done.stdout
+    assert "note: read " in done.stderr
+    assert diff(address, address).equal
+    assert run("report", "-q", "-o", str(tmp_path / "page"), "--before", address, str(changed)).exit_code == 0
+    assert "data3.bin" in (tmp_path / "page").read_text()
+    done = run("diff", "/bin/sh", address)
+    assert isinstance(done.exception, FastwheelError)
+    assert done.exception.code == "FW800"
 
 
 def test_a_server_without_ranges(server: Server, large: Path) -> None:

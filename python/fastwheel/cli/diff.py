@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastwheel.cli.options import limits_options
+from fastwheel.cli.options import WheelOrUrl, limits_options, report_traffic
 from fastwheel.cli.root import Session, Verb, note, verbose_option
 from fastwheel.errors import FastwheelError
 
 if TYPE_CHECKING:
     from fastwheel.wheel.limits import Limits
+    from fastwheel.wheel.remote import Url
 
 __all__ = ["diff"]
 
@@ -27,8 +28,8 @@ class _TroubleError(FastwheelError):
 
 
 @click.command(cls=Verb)
-@click.argument("before", metavar="BEFORE", type=click.Path(path_type=Path, readable=False))
-@click.argument("after", metavar="AFTER", type=click.Path(path_type=Path, readable=False))
+@click.argument("before", metavar="BEFORE", type=WheelOrUrl(path_type=Path, readable=False))
+@click.argument("after", metavar="AFTER", type=WheelOrUrl(path_type=Path, readable=False))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 @click.option(
     "--contents", is_flag=True, help="Compare all contents by SHA-256; without it equal sizes and CRCs are enough."
@@ -43,8 +44,8 @@ class _TroubleError(FastwheelError):
 @click.pass_context
 def diff(
     ctx: click.Context,
-    before: Path,
-    after: Path,
+    before: Path | Url,
+    after: Path | Url,
     *,
     as_json: bool,
     contents: bool,
@@ -63,6 +64,8 @@ def diff(
         raise _TroubleError(error.message, code=error.code, details=error.details, hint=error.hint) from error
     for text in found.notes:
         note(text, "warning")
+    report_traffic(before)
+    report_traffic(after)
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=4))
     else:

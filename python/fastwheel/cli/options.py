@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fastwheel.wheel.remote import Url
 
 __all__ = [
+    "WheelOrUrl",
     "isa_option",
     "limits_options",
     "pure_option",
@@ -40,7 +41,7 @@ def _existing_file(ctx: click.Context, param: click.Parameter, value: Any) -> An
     return value
 
 
-class _WheelOrUrl(click.Path):
+class WheelOrUrl(click.Path):
     """A path, or an https address."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -58,7 +59,7 @@ def wheel_argument(*, many: bool, remote: bool = False) -> Callable[[Callable[..
         metavar="WHEEL_FILE" + ("..." if many else ""),
         nargs=-1 if many else 1,
         required=True,
-        type=(_WheelOrUrl if remote else click.Path)(path_type=Path, readable=False),
+        type=(WheelOrUrl if remote else click.Path)(path_type=Path, readable=False),
         callback=_existing_file,
     )
 

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastwheel.cli.options import limits_options, search_options, wheel_argument
+from fastwheel.cli.options import WheelOrUrl, limits_options, report_traffic, search_options, wheel_argument
 from fastwheel.cli.root import Session, Verb, note, quiet_option, verbose_option
 from fastwheel.errors import escape
 
 if TYPE_CHECKING:
     from fastwheel.wheel.limits import Limits
+    from fastwheel.wheel.remote import Url
 
 __all__ = ["report"]
 
 
 @click.command(cls=Verb)
-@wheel_argument(many=False)
+@wheel_argument(many=False, remote=True)
 @click.option(
     "-o",
     "--output",
@@ -31,7 +32,7 @@ __all__ = ["report"]
 )
 @click.option(
     "--before",
-    type=click.Path(path_type=Path),
+    type=WheelOrUrl(path_type=Path),
     metavar="WHEEL",
     help="The wheel that it was made of: the page then says what changed.",
 )
@@ -42,10 +43,10 @@ __all__ = ["report"]
 @click.pass_context
 def report(
     ctx: click.Context,
-    wheel_file: Path,
+    wheel_file: Path | Url,
     *,
     output: Path,
-    before: Path | None,
+    before: Path | Url | None,
     exclude: tuple[str, ...],
     include: tuple[str, ...],
     allow: tuple[str, ...],
@@ -70,6 +71,9 @@ def report(
         ldpaths=ldpaths,
         limits=limits,
     )
+    for wheel in (before, wheel_file):
+        if wheel is not None:
+            report_traffic(wheel)
     page = html_page(seen)
     if str(output) == "-":
         click.echo(page, nl=False)

@@ -16,6 +16,8 @@ from fastwheel.errors import escape
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fastwheel.wheel.remote import Url
+
 __all__ = ["Session", "Verb", "note", "quiet_option", "root", "verbose_option", "working_on"]
 
 _VERBS = {
@@ -131,8 +133,8 @@ _DOING = {
 _PROGRESS = "fastwheel.progress"
 
 
-def _doing(verb: str, wheels: Path | tuple[Path, ...]) -> str:
-    if isinstance(wheels, Path):
+def _doing(verb: str, wheels: Path | Url | tuple[Path | Url, ...]) -> str:
+    if not isinstance(wheels, tuple):
         return f"{_DOING[verb]} {escape(wheels.name)}"
     return f"{_DOING[verb]} {escape(wheels[0].name)}" if len(wheels) == 1 else f"{_DOING[verb]} {len(wheels)} wheels"
 

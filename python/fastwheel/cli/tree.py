@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastwheel.cli.options import limits_options, pure_option, search_options
+from fastwheel.cli.options import WheelOrUrl, limits_options, pure_option, report_traffic, search_options
 from fastwheel.cli.root import Session, Verb, note, verbose_option
 from fastwheel.errors import FastwheelError
 
 if TYPE_CHECKING:
     from fastwheel._tree import Tree
     from fastwheel.wheel.limits import Limits
+    from fastwheel.wheel.remote import Url
 
 __all__ = ["tree"]
 
@@ -23,7 +24,7 @@ _FORMATS = ("text", "json", "dot", "mermaid", "svg")
 
 
 @click.command(cls=Verb)
-@click.argument("file", metavar="WHEEL|FILE", type=click.Path(path_type=Path, readable=False))
+@click.argument("file", metavar="WHEEL|FILE", type=WheelOrUrl(path_type=Path, readable=False))
 @click.option(
     "--format",
     "form",
@@ -46,7 +47,7 @@ _FORMATS = ("text", "json", "dot", "mermaid", "svg")
 @click.pass_context
 def tree(
     ctx: click.Context,
-    file: Path,
+    file: Path | Url,
     *,
     form: str,
     as_json: bool,
@@ -88,6 +89,7 @@ def tree(
         raise
     for text in found.notes:
         note(text, "warning")
+    report_traffic(file)
     click.echo(_rendered(found, form, verbose=ctx.ensure_object(Session).verbose > 0))
     return 0
 
