@@ -75,8 +75,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
+            state.sent += len(body)  # before the client has it all, and looks
             self.wfile.write(body)
-            state.sent += len(body)
 
         def log_message(self, *_: object) -> None:
             pass
