@@ -68,8 +68,10 @@ LinksTuple: TypeAlias = tuple[
 ScannedTuple: TypeAlias = tuple[FactsTuple | None, ElfError | None, str | None, bytes | None]
 #: The fields of `Studied` in order.
 StudiedTuple: TypeAlias = tuple[bytes, Identity, list[list[str]]]
+#: The fields of `Names` in order.
+NamesTuple: TypeAlias = tuple[str | None, tuple[str, ...], str | None, str | None]
 #: The fields of `Packed` in order.
-PackedTuple: TypeAlias = tuple[int, int, int, bytes, tuple[tuple[int, int], ...], Identity | None]
+PackedTuple: TypeAlias = tuple[int, int, int, bytes, tuple[tuple[int, int], ...], Identity | None, NamesTuple | None]
 
 __version__: str
 

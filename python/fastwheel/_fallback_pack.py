@@ -15,10 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastwheel._elf.editor import edit as edit_elf
+from fastwheel._elf.facts import read as read_elf
 from fastwheel._fallback import Damage, content_of, map_threads, threads
-from fastwheel.errors import ElfError
+from fastwheel.errors import ElfError, FastwheelError
 from fastwheel.portable import READ, pread, pwrite
-from fastwheel.spans import Span
+from fastwheel.spans import Names, Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -116,6 +117,7 @@ class _Job(NamedTuple):
     chunks: list[Future[tuple[int, int]]]
     content: Callable[[int, int], bytes]
     identity: Identity | None
+    names: Names | None
 
 
 class _Spill:
@@ -214,8 +216,12 @@ def _start(pool: ThreadPoolExecutor, out: _Spill, archive: int | None, task: Tas
             stream = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, zdict=before)
         else:
             stream = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
-        data = stream.compress(memoryview(content)[at : at + _CHUNK])
-        return out.append(data + stream.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH))
+        piece = memoryview(content)[at : at + _CHUNK]
+        data = stream.compress(piece) + stream.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
+        again = zlib.decompressobj(-zlib.MAX_WBITS, zdict=before)
+        if again.decompress(data) != piece or again.eof != last or again.unused_data:
+            raise FastwheelError("a new stream does not inflate to its content", code="FW900")
+        return out.append(data)
 
     starts = range(0, len(content), _CHUNK) if level else range(0)
     size = len(content)
@@ -226,6 +232,7 @@ def _start(pool: ThreadPoolExecutor, out: _Spill, archive: int | None, task: Tas
         [pool.submit(chunk, at) for at in starts],
         lambda start, end: content[start:end],
         identity,
+        Names.of(read_elf(content)) if content.startswith(b"\x7fELF") else None,
     )
 
 
@@ -238,7 +245,7 @@ def _finish(out: _Spill, job: _Job, level: int) -> PackedTuple:
         method = _STORED
         pieces = (job.content(at, at + _CHUNK) for at in range(0, job.size, _CHUNK))
         ranges = [out.append(piece) for piece in pieces]
-    return method, crc, job.size, sha256, tuple(_merged(ranges)), job.identity
+    return method, crc, job.size, sha256, tuple(_merged(ranges)), job.identity, job.names
 
 
 def _merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from fastwheel.deps.packages import Package
     from fastwheel.plan import Plan
+    from fastwheel.survey import Survey
     from fastwheel.verdict import Verdict
     from fastwheel.wheel.archive import Member
     from fastwheel.wheel.filename import WheelFileName
@@ -103,7 +104,7 @@ def assemble(
                 content = wheel.archive.read(member)
                 moved.append(New(patch.moved_to, content, _mode(member), member.date_time))
                 continue
-            done = done or _as_it_is(wheel, member, verdict.survey.digests[member.name])
+            done = done or _as_it_is(wheel, member, verdict.survey)
             moved.append(new(patch.moved_to, done, _mode(member), member.date_time))
         elif patch is not None and made[member.name] is not None:
             place.append(new(member.name, made[member.name], _mode(member), member.date_time))
@@ -159,10 +160,11 @@ def _orders(wheel: Wheel, plan: Plan) -> dict[str, Order]:
     return orders
 
 
-def _as_it_is(wheel: Wheel, member: Member, sha256: bytes) -> Finished:
+def _as_it_is(wheel: Wheel, member: Member, survey: Survey) -> Finished:
     """A member under another name, its data copied."""
+    names = next((engine.Names.of(unit.facts) for unit in survey.units if unit.member == member.name), None)
     piece = Piece(wheel.archive.fd, member.data_offset, member.compressed_size)
-    return Finished(Packed(member.method, member.crc, member.size, b"", (piece,)), sha256)
+    return Finished(Packed(member.method, member.crc, member.size, b"", (piece,)), survey.digests[member.name], names)
 
 
 def _sbom(

@@ -16,10 +16,11 @@ import struct
 import time
 from contextlib import suppress
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastwheel.errors import escape
 from fastwheel.portable import CREATE, NO_LINK, READ, pread, pwrite
+from fastwheel.spans import Names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,10 +33,12 @@ __all__ = ["DEFAULT_SIZE", "Cache", "Cached", "entry_key"]
 #: How large the folder may get, bytes.
 DEFAULT_SIZE: Final = 2 << 30
 #: Part of every key and the beginning of every entry: other versions of this file leave them alone.
-_MAGIC: Final = b"fastwheel grafts 1\n"
-#: Of an entry: method, CRC-32, size of the content, SHA-256 of the content, size of the data. The data follow, and
-#: SHA-256 of all that.
-_HEAD: Final = struct.Struct("<HIQ32sQ")
+_MAGIC: Final = b"fastwheel grafts 2\n"
+#: Of an entry: method, CRC-32, size of the content, SHA-256 of the content, size of the data, size of the names. The
+#: names follow, as JSON, then the data, and SHA-256 of all that.
+_HEAD: Final = struct.Struct("<HIQ32sQI")
+#: Names take no more, bytes.
+_MOST_NAMES: Final = 64 << 20
 _CHUNK: Final = 1 << 20
 _SUFFIX: Final = ".graft"
 _DRAFT: Final = ".tmp"
@@ -54,6 +57,7 @@ class Cached(NamedTuple):
         size: of the content in bytes.
         sha256: of the content.
         data_size: of the data in bytes.
+        names: those in the content, if it is an ELF file.
     """
 
     method: int
@@ -61,6 +65,7 @@ class Cached(NamedTuple):
     size: int
     sha256: bytes
     data_size: int
+    names: Names | None = None
 
 
 def entry_key(source: bytes, edit: Edit, level: int, *, strip: bool) -> str:
@@ -190,22 +195,27 @@ class Cache:
 
 
 def _framed(cached: Cached, data: Iterable[bytes]) -> Iterator[bytes]:
-    yield _MAGIC + _HEAD.pack(*cached)
+    names = json.dumps(cached.names).encode()
+    yield _MAGIC + _HEAD.pack(*cached[:-1], len(names)) + names
     yield from data
 
 
 def _copy(fd: int, target: int, at: int) -> Cached | None:
     """Copy the data of an entry and check it; None if it is not as it was written."""
-    intro = len(_MAGIC) + _HEAD.size
     try:
         size = os.fstat(fd).st_size
-        head = pread(fd, intro, 0)
+        head = pread(fd, len(_MAGIC) + _HEAD.size, 0)
+        if len(head) != len(_MAGIC) + _HEAD.size or not head.startswith(_MAGIC):
+            return None
+        *fields, names_size = _HEAD.unpack_from(head, len(_MAGIC))
+        if names_size > _MOST_NAMES:
+            return None
+        head += pread(fd, names_size, len(head))
     except OSError:
         return None
-    if len(head) != intro or not head.startswith(_MAGIC):
-        return None
-    cached = Cached._make(_HEAD.unpack_from(head, len(_MAGIC)))
-    if cached.data_size != size - intro - 32 or cached.method not in (0, 8):
+    intro = len(_MAGIC) + _HEAD.size + names_size
+    cached = Cached(*fields)
+    if len(head) != intro or cached.data_size != size - intro - 32 or cached.method not in (0, 8):
         return None
     hasher = sha256(head)
     place, end = intro, size - 32
@@ -220,9 +230,18 @@ def _copy(fd: int, target: int, at: int) -> Cached | None:
         _write(target, piece, at + place - intro)
         place += len(piece)
     try:
-        return cached if pread(fd, 32, end) == hasher.digest() else None
+        if pread(fd, 32, end) != hasher.digest():
+            return None
     except OSError:
         return None
+    return cached._replace(names=_names(json.loads(head[len(_MAGIC) + _HEAD.size :])))
+
+
+def _names(value: list[Any] | None) -> Names | None:
+    if value is None:
+        return None
+    soname, needed, rpath, runpath = value
+    return Names(soname, tuple(needed), rpath, runpath)
 
 
 def _write(fd: int, data: bytes, at: int | None = None) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from fastwheel._elf.model import Facts, Segment, Symbol, Version, VersionDefinition, VersionNeed
 from fastwheel.errors import ElfError, FastwheelError, escape
 from fastwheel.portable import READ
-from fastwheel.spans import Buffer, Identity, Packed, Question, Scanned, Span, Studied, Task
+from fastwheel.spans import Buffer, Identity, Names, Packed, Question, Scanned, Span, Studied, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Buffer",
     "Identity",
+    "Names",
     "Packed",
     "Question",
     "Scanned",
@@ -255,6 +256,8 @@ def pack(
 ) -> list[Packed | None]:
     """Make new members: edit, hash and deflate their contents, and append their data to a file.
 
+    Every stream is inflated again and compared with the content that was hashed, before it counts as made.
+
     Files are read piece by piece; of members and edited contents so many are in memory at one time as fill 16 MiB, or
     a single larger one. The data depend on the engine, the contents and `level` only, not on the number of threads. A
     content that gets no smaller is stored.
@@ -290,7 +293,10 @@ def pack(
     if failure is not None:
         index, why = failure
         raise _task_error(tasks[index].label, why) from (why if isinstance(why, BaseException) else None)
-    return [None if fields is None else Packed(*fields) for fields in results]
+    return [
+        None if fields is None else Packed(*fields[:-1], None if fields[-1] is None else Names(*fields[-1]))
+        for fields in results
+    ]
 
 
 def _task_error(label: str, why: ElfError | OSError | str) -> FastwheelError:

@@ -1,14 +1,14 @@
 """What a repair checks of its own output before anyone can see it; every failure is a fault of fastwheel.
 
-The temporary file is opened again by the reader that also judges foreign wheels. What was written anew is inflated and
-hashed; what was copied is compared, entry by entry, with the input whose content was hashed on reading. A graft that
-the proof of another wheel of the same call has inflated already is compared with it byte by byte.
+The temporary file is opened again by the reader that also judges foreign wheels. Texts are inflated and hashed. Made
+members are compared byte by byte with the streams that were inflated again when they were made (`engine.pack`); what
+was copied is compared, entry by entry, with the input whose content was hashed on reading.
 """
 
 from __future__ import annotations
 
 from posixpath import basename, dirname, join
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from fastwheel import engine
 from fastwheel.bind import inside
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from fastwheel._elf.model import Facts
     from fastwheel.policy.tables import Policy
     from fastwheel.wheel.archive import Member
     from fastwheel.wheel.filename import WheelFileName
@@ -55,7 +54,7 @@ def prove(
         filename: the name that it will bear.
         before: the input, still open.
         digests: SHA-256 of every member of the input, by name.
-        finished: what was made, by name; what is proved here is noted in it.
+        finished: what was made, by name.
         elf_paths: install paths of the ELF files whose needs must be met, grafts included.
         policy: what the target is expected to provide.
         excluded: the sonames that the user took upon himself.
@@ -68,19 +67,19 @@ def prove(
 
     try:
         with Wheel.open(path, _UNLIMITED, filename=filename.name) as after:
-            hashed, facts = _read_new(after, before, digests, finished, jobs)
+            hashed, names = _read_new(after, before, digests, finished, jobs)
             for problem in after.check_record(hashed):
                 _fault(problem.message)
             if set(after.info.tags) != set(filename.tags):
                 _fault("the tags in WHEEL are not those of the file name")
-            _check_needs(before, after, facts, elf_paths, policy, excluded)
+            _check_needs(before, after, names, elf_paths, policy, excluded)
     except FastwheelError as error:
         if error.code.startswith(("FW7", "FW9")):  # the machine is at fault, or it is said already
             raise
         _fault(error.message)
 
 
-def _fault(message: str) -> None:
+def _fault(message: str) -> NoReturn:
     raise FastwheelError(
         f"the repaired wheel failed its proof and was not written: {message}",
         code="FW900",
@@ -90,39 +89,34 @@ def _fault(message: str) -> None:
 
 def _read_new(
     after: Wheel, before: Wheel, digests: Mapping[str, bytes], finished: Mapping[str, Finished], jobs: int
-) -> tuple[dict[str, bytes], dict[str, Facts]]:
-    """SHA-256 of every member of the output, and the facts of the ELF files that were written anew."""
+) -> tuple[dict[str, bytes], dict[str, engine.Names]]:
+    """SHA-256 of every member of the output, and the names in the ELF files that were written anew, by install path."""
     hashed: dict[str, bytes] = {}
-    facts: dict[str, Facts] = {}
+    names: dict[str, engine.Names] = {}
     new: list[Member] = []
     for member in after.archive.members:
         if member.is_dir:
             continue
-        name = member.name
-        old = before.archive.names.get(name)
-        known = finished.get(name)
-        if known is None and old is not None and _content_key(old) == _content_key(member) and name in digests:
-            hashed[name] = digests[name]
-        elif known is not None and known.proved and _same_bytes(after, member, known.packed):
-            hashed[name] = known.sha256
-            if known.facts is not None:
-                facts[after.layout.install_path(name).path] = known.facts
+        old = before.archive.names.get(member.name)
+        made = finished.get(member.name)
+        if made is not None:
+            if not _same_bytes(after, member, made.packed):
+                _fault(f"{escape(member.name)} is not what was made")
+            hashed[member.name] = made.sha256
+            if made.names is not None:
+                names[after.layout.install_path(member.name).path] = made.names
+        elif old is not None and _content_key(old) == _content_key(member) and member.name in digests:
+            hashed[member.name] = digests[member.name]
         else:
             new.append(member)
     spans = [after.archive.span(member) for member in new]
     for member, result in zip(new, engine.scan(after.archive.fd, spans, digest=True, jobs=jobs), strict=True):
-        if result.fault is not None or result.error is not None:
+        if result.fault is not None or result.error is not None or result.sha256 is None:
             _fault(f"{escape(member.name)} cannot be read back")
-        if result.sha256 is not None:
-            hashed[member.name] = result.sha256
+        hashed[member.name] = result.sha256
         if result.facts is not None:
-            facts[after.layout.install_path(member.name).path] = result.facts
-        known = finished.get(member.name)
-        if known is not None:
-            if result.sha256 != known.sha256:
-                _fault(f"{escape(member.name)} is not what was made")
-            known.facts, known.proved = result.facts, True
-    return hashed, facts
+            names[after.layout.install_path(member.name).path] = engine.Names.of(result.facts)
+    return hashed, names
 
 
 def _same_bytes(after: Wheel, member: Member, packed: Packed) -> bool:
@@ -147,14 +141,14 @@ def _content_key(member: Member) -> tuple[int, int, int, int]:
 def _check_needs(
     before: Wheel,
     after: Wheel,
-    facts: Mapping[str, Facts],
+    names: Mapping[str, engine.Names],
     elf_paths: frozenset[str],
     policy: Policy,
     excluded: frozenset[str],
 ) -> None:
     """Every DT_NEEDED of an edited file lies where its own search path leads, or is the target's to provide."""
     site = after.layout.site
-    for path, known in facts.items():
+    for path, known in names.items():
         if path not in elf_paths:
             continue
         entries = known.runpath if known.runpath is not None else known.rpath

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from fastwheel._elf.model import Edit, Facts
     from fastwheel.errors import ElfError
 
-__all__ = ["Buffer", "Identity", "Packed", "Question", "Scanned", "Span", "Studied", "Task"]
+__all__ = ["Buffer", "Identity", "Names", "Packed", "Question", "Scanned", "Span", "Studied", "Task"]
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 #: Device, inode, size, modification time (ns): whether a file is still the one that was read before.
@@ -93,8 +93,22 @@ class Task(NamedTuple):
     label: str
 
 
+class Names(NamedTuple):
+    """The names by which an ELF file and its libraries are found: strings of its dynamic section, as in `Facts`."""
+
+    soname: str | None
+    needed: tuple[str, ...]
+    rpath: str | None
+    runpath: str | None
+
+    @classmethod
+    def of(cls, facts: Facts) -> Names:
+        """Return those of a file, given what was read of it."""
+        return cls(facts.soname, facts.needed, facts.rpath, facts.runpath)
+
+
 class Packed(NamedTuple):
-    """A new member as it is to lie in an archive.
+    """A new member as it is to lie in an archive. Its data were inflated again and gave the content.
 
     Attributes:
         method: 0 stored, 8 deflated.
@@ -103,6 +117,7 @@ class Packed(NamedTuple):
         sha256: of the content, 32 bytes.
         ranges: (offset, length) of the pieces in the spill that make its data, in order.
         identity: of the file that it was made of, after it was read for the last time; else None.
+        names: those in the content, if it is an ELF file.
     """
 
     method: int
@@ -111,3 +126,4 @@ class Packed(NamedTuple):
     sha256: bytes
     ranges: tuple[tuple[int, int], ...]
     identity: Identity | None = None
+    names: Names | None = None

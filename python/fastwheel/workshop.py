@@ -36,23 +36,18 @@ _STRIPPED: Final = 32 << 20
 _CHUNK: Final = 1 << 20
 
 
-class Finished:
-    """A new member that only has to be copied.
+class Finished(NamedTuple):
+    """A new member that only has to be copied: its data were inflated again when they were made.
 
     Attributes:
         packed: its data.
         sha256: of its content.
-        proved: whether the proof of a wheel has inflated it and found it right.
-        facts: those of its content, if that was done and it is an ELF file.
+        names: those in its content, if it is an ELF file.
     """
 
-    __slots__ = ("facts", "packed", "proved", "sha256")
-
-    def __init__(self, packed: Packed, sha256: bytes) -> None:
-        self.packed = packed
-        self.sha256 = sha256
-        self.proved = False
-        self.facts: Facts | None = None
+    packed: Packed
+    sha256: bytes
+    names: engine.Names | None
 
 
 class Order(NamedTuple):
@@ -213,7 +208,9 @@ class Workshop:
             from fastwheel.cache import Cached
 
             packed = finished.packed
-            about = Cached(packed.method, packed.crc, packed.size, finished.sha256, packed.compressed_size)
+            about = Cached(
+                packed.method, packed.crc, packed.size, finished.sha256, packed.compressed_size, finished.names
+            )
             self._cache.put(self._cache_key(key), about, _data(packed))
         return finished
 
@@ -233,7 +230,7 @@ class Workshop:
             return False
         pieces = (Piece(spill, at, cached.data_size),) if cached.data_size else ()
         packed = Packed(cached.method, cached.crc, cached.size, b"", pieces)
-        found[index] = self._finished[key] = Finished(packed, cached.sha256)
+        found[index] = self._finished[key] = Finished(packed, cached.sha256, cached.names)
         return True
 
     # -- tasks -------------------------------------------------------------------------------------------------
@@ -281,7 +278,7 @@ def _stripped(order: Order, before: bytes) -> Task | None:
 
 def _finished(packed: engine.Packed, spill: int) -> Finished:
     pieces = tuple(Piece(spill, offset, size) for offset, size in packed.ranges)
-    return Finished(Packed(packed.method, packed.crc, packed.size, b"", pieces), packed.sha256)
+    return Finished(Packed(packed.method, packed.crc, packed.size, b"", pieces), packed.sha256, packed.names)
 
 
 def _data(packed: Packed) -> Iterator[bytes]:

@@ -4,10 +4,11 @@ use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-use fastwheel_elf::{Edit, Patch, plan_edit};
+use fastwheel_elf::{Edit, Facts, MAGIC, Patch, plan_edit};
 
 use crate::file::{Content as Whole, Draft, memory_file, read_at};
 use crate::guard::Fault;
+use crate::sparse::fetched;
 
 /// From this size on an edited content is a private mapping of the old one, not a second copy of it.
 const DRAFT_FROM: usize = 1024 * 1024;
@@ -131,6 +132,19 @@ impl Content {
         Ok(())
     }
 
+    /// The names in it, if it is an ELF file: read from the same bytes as all else.
+    pub fn names(&self) -> Result<Option<Names>, Fault> {
+        let mut magic = MAGIC;
+        if self.size < MAGIC.len() as u64 {
+            return Ok(None);
+        }
+        self.read(&mut magic, 0)?;
+        if magic != MAGIC {
+            return Ok(None);
+        }
+        Names::of(&fetched(self.size, |buffer, offset| self.read(buffer, offset))?)
+    }
+
     fn read_base(&self, buffer: &mut [u8], offset: u64) -> Result<(), Fault> {
         match &self.base {
             Base::File(file) | Base::Copy(file) => {
@@ -145,6 +159,25 @@ impl Content {
             }
         }
         Ok(())
+    }
+}
+
+/// The names by which an ELF file and its libraries are found.
+pub struct Names {
+    pub soname: Option<Vec<u8>>,
+    pub needed: Vec<Vec<u8>>,
+    pub rpath: Option<Vec<u8>>,
+    pub runpath: Option<Vec<u8>>,
+}
+
+impl Names {
+    /// Those of the file `content`; `None` if it is no ELF file.
+    pub fn of(content: &[u8]) -> Result<Option<Self>, Fault> {
+        if !content.starts_with(&MAGIC) {
+            return Ok(None);
+        }
+        let Facts { soname, needed, rpath, runpath, .. } = fastwheel_elf::read(content)?;
+        Ok(Some(Self { soname, needed, rpath, runpath }))
     }
 }
 

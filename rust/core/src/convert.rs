@@ -10,6 +10,7 @@ use pyo3::exceptions::PyUnicodeEncodeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString, PyTuple};
 
+use crate::content::Names;
 use crate::guard::{Fault, elf_error};
 use crate::inflate::{Damage, Span};
 use crate::pack::{Failure, Outcome, Source};
@@ -221,6 +222,13 @@ pub fn scanned_tuple<'py>(py: Python<'py>, scanned: &Scanned) -> PyResult<Bound<
     (facts, error, fault, sha256).into_pyobject(py)
 }
 
+/// The fields of `Names`.
+fn names_tuple<'py>(py: Python<'py>, names: &Names) -> PyResult<Bound<'py, PyTuple>> {
+    let soname = optional(py, names.soname.as_deref())?;
+    let (rpath, runpath) = (optional(py, names.rpath.as_deref())?, optional(py, names.runpath.as_deref())?);
+    (soname, texts(py, &names.needed)?, rpath, runpath).into_pyobject(py)
+}
+
 fn word_of(damage: Damage) -> &'static str {
     match damage {
         Damage::Inflate => "inflate",
@@ -274,7 +282,8 @@ pub fn outcome_tuple(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyT
                 let value = packed.map(|packed| {
                     let sha256 = PyBytes::new(py, &packed.sha256);
                     let ranges = PyTuple::new(py, packed.ranges)?;
-                    (packed.method, packed.crc, packed.size, sha256, ranges, packed.identity)
+                    let names = packed.names.as_ref().map(|names| names_tuple(py, names)).transpose()?;
+                    (packed.method, packed.crc, packed.size, sha256, ranges, packed.identity, names)
                         .into_pyobject(py)
                 });
                 values.push(value.transpose()?);

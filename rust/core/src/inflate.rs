@@ -65,8 +65,9 @@ impl From<Damage> for Stop {
     }
 }
 
-const STORED: u16 = 0;
-const DEFLATED: u16 = 8;
+/// The compression methods of a member.
+pub const STORED: u16 = 0;
+pub const DEFLATED: u16 = 8;
 /// Bytes read or produced at a time while streaming.
 const CHUNK: usize = 64 * 1024;
 /// Bytes read to learn the first few of a member: a block header and its code tables are seldom longer.
@@ -79,6 +80,8 @@ const MOST_PER_BYTE: u64 = 1032;
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 /// Its header, and behind the deflate stream CRC-32 and size.
 const GZIP_FRAME: usize = 18;
+/// An empty last block: what makes a stream that goes on a complete one.
+const LAST_BLOCK: [u8; 2] = [3, 0];
 
 /// The state of one thread, used for member after member.
 pub struct Inflater {
@@ -186,6 +189,20 @@ impl Inflater {
         }
         let content = at_least(content, usize::try_from(span.size).map_err(|_| Fault::Memory)?)?;
         Ok(self.fast.gzip_decompress(framed, content).is_ok_and(|size| size == content.len()))
+    }
+
+    /// Whether a stream just made inflates to `size` bytes with `crc`, and ends where it should; one that is not
+    /// `complete` goes on from a whole byte.
+    pub fn gives(&mut self, stream: &[u8], complete: bool, size: usize, crc: u32) -> Result<bool, Fault> {
+        let end: &[u8] = if complete { &[] } else { &LAST_BLOCK };
+        let length = u32::try_from(size).map_err(|_| Fault::Memory)?;
+        self.framed.clear();
+        self.framed.try_reserve(stream.len().saturating_add(GZIP_FRAME)).map_err(|_| Fault::Memory)?;
+        for part in [&GZIP_HEADER, stream, end, &crc.to_le_bytes(), &length.to_le_bytes()] {
+            self.framed.extend_from_slice(part);
+        }
+        let content = at_least(&mut self.content, size)?;
+        Ok(self.fast.gzip_decompress(&self.framed, content).is_ok_and(|made| made == size))
     }
 
     /// Hands the content piece by piece to `sink`, then checks size and CRC-32.
@@ -426,6 +443,27 @@ mod tests {
             let (file, stored) =
                 (file_of(content), Span { compressed_size: span.size, method: STORED, ..span });
             assert_eq!(Inflater::default().whole(&file, &stored).unwrap(), content);
+        }
+    }
+
+    #[test]
+    fn a_stream_just_made_gives_its_content_or_not() {
+        let content = b"abcdefgh".repeat(100);
+        let (whole, crc) = (deflated(&content), crc32(&content));
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::new(6));
+        encoder.write_all(&content).unwrap();
+        encoder.flush().unwrap();
+        let open = encoder.get_ref().clone();
+        let mut inflater = Inflater::default();
+        let mut gives =
+            |stream: &[u8], complete, size, crc| inflater.gives(stream, complete, size, crc).unwrap();
+        assert!(gives(&whole, true, 800, crc) && gives(&open, false, 800, crc) && gives(&[], false, 0, 0));
+        assert!(
+            !gives(&open, true, 800, crc) && !gives(&whole, true, 799, crc) && !gives(&whole, true, 801, crc)
+        );
+        assert!(!gives(&whole, true, 800, crc ^ 1) && !gives(&whole[1..], true, 800, crc));
+        for more in [[&whole[..], b"x"].concat(), [&open[..], b"x"].concat()] {
+            assert!(!gives(&more, true, 800, crc) && !gives(&more, false, 800, crc));
         }
     }
 

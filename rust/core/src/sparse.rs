@@ -2,12 +2,15 @@
 
 use std::ops::Range;
 
+use crate::content::zeros;
 use crate::guard::Fault;
 
 /// Kept of every file before anything is known of it: the tables of most libraries lie there.
 const FIRST: u64 = 4 * 1024 * 1024;
 /// A first PT_LOAD without code holds little but the tables that are read; so much of it is kept.
 const MOST_OF_FIRST_LOAD: u64 = 16 * 1024 * 1024;
+/// Read first where any part can be had: the headers lie there.
+const HEADERS: u64 = 64 * 1024;
 /// How often in one pass it is asked anew what is missing. A file with thousands of notes must not make this slow.
 const MOST_QUESTIONS: u32 = 8;
 /// So often as soon as one range is complete, which may lead to others; then only when all are.
@@ -35,10 +38,8 @@ pub struct Sparse {
 impl Sparse {
     /// For a file of `size` bytes.
     pub fn new(size: u64) -> Result<Self, Fault> {
-        let size = usize::try_from(size).map_err(|_| Fault::Memory)?;
-        Vec::<u8>::new().try_reserve_exact(size).map_err(|_| Fault::Memory)?;
         let mut sparse = Self {
-            bytes: vec![0; size],
+            bytes: zeros(usize::try_from(size).map_err(|_| Fault::Memory)?)?,
             wanted: Ranges::default(),
             known: Ranges::default(),
             kept: 0,
@@ -138,6 +139,31 @@ impl Sparse {
     }
 }
 
+/// The parts of an ELF file of `size` bytes that `read` needs, and zeros elsewhere; `fetch` reads bytes from an offset on.
+pub fn fetched(
+    size: u64,
+    mut fetch: impl FnMut(&mut [u8], u64) -> Result<(), Fault>,
+) -> Result<Vec<u8>, Fault> {
+    let mut bytes = zeros(usize::try_from(size).map_err(|_| Fault::Memory)?)?;
+    let mut known = Ranges::default();
+    let mut wanted: Vec<Range<u64>> = std::iter::once(0..HEADERS.min(size)).collect();
+    for _ in 0..MOST_QUESTIONS {
+        for range in wanted {
+            let range = range.start..range.end.min(size);
+            let place = bytes.get_mut(usize_range(range.start, range.end)).unwrap_or_default();
+            fetch(place, range.start)?;
+            known.add(range);
+        }
+        wanted = fastwheel_elf::ranges(&bytes, |range| known.holds(range));
+        wanted.retain(|range| !known.holds(range));
+        if wanted.is_empty() {
+            return Ok(bytes);
+        }
+    }
+    fetch(&mut bytes, 0)?;
+    Ok(bytes)
+}
+
 /// Ranges of a file: sorted, apart from each other.
 #[derive(Default)]
 struct Ranges(Vec<Range<u64>>);
@@ -233,6 +259,22 @@ mod tests {
                 assert_eq!(passes, 1, "{name}");
                 assert_eq!(fastwheel_elf::read(sparse.bytes()), fastwheel_elf::read(&content));
             }
+        }
+    }
+
+    #[test]
+    fn what_is_needed_is_fetched() {
+        for name in ["libz.so.1", "libstdc++.so.6", "libcrypto.so.3"] {
+            let content = std::fs::read(format!("/usr/lib/x86_64-linux-gnu/{name}")).unwrap();
+            let mut taken = 0;
+            let bytes = fetched(content.len() as u64, |buffer, offset| {
+                let at = usize::try_from(offset).unwrap();
+                buffer.copy_from_slice(&content[at..at + buffer.len()]);
+                taken += buffer.len();
+                Ok(())
+            });
+            assert_eq!(fastwheel_elf::read(&bytes.unwrap()), fastwheel_elf::read(&content), "{name}");
+            assert!(taken < content.len(), "{name}: {taken} of {}", content.len());
         }
     }
 

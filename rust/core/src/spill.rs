@@ -1,4 +1,4 @@
-//! The file that holds finished streams until the wheel is written: appended to by many threads, never read here.
+//! The file that holds finished streams until the wheel is written: appended to by many threads.
 
 use std::fs::File;
 use std::io;
@@ -30,6 +30,11 @@ impl Spill {
     /// A place of `size` bytes, to be filled by [`Spill::write`].
     pub fn reserve(&self, size: u64) -> Range {
         (self.end.fetch_add(size, Ordering::Relaxed), size)
+    }
+
+    /// The file, to read back what was written.
+    pub fn file(&self) -> &File {
+        &self.file
     }
 
     pub fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
