@@ -120,10 +120,9 @@ if sys.platform == "win32":
 
     def host_machine() -> str:
         """Return the name of this machine's processor, as uname(2) calls it on Linux."""
-        import platform
-
-        name = platform.machine()
-        return {"AMD64": "x86_64", "ARM64": "aarch64"}.get(name, name)
+        # The module `platform` would ask a service of Windows (WMI), which takes up to seconds.
+        name = os.environ.get("PROCESSOR_ARCHITEW6432") or os.environ.get("PROCESSOR_ARCHITECTURE", "")
+        return {"AMD64": "x86_64", "ARM64": "aarch64", "x86": "i686"}.get(name, name)
 
 else:
     from os import pread, pwrite

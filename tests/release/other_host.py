@@ -132,7 +132,9 @@ def main() -> None:
         "concurrent.futures.thread",
     ):
         importlib.import_module(name)
-    importlib.import_module("platform").uname()  # is remembered
+    if system == "win32":
+        machine = os.uname().machine
+        os.environ["PROCESSOR_ARCHITECTURE"] = {"x86_64": "AMD64", "aarch64": "ARM64"}.get(machine, machine)
     tempfile = importlib.import_module("tempfile")
     tempfile._O_TMPFILE_WORKS = False  # type: ignore[attr-defined]
     if system == "win32":
