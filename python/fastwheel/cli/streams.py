@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from typing import TextIO
 
 __all__ = ["settle"]
+
+#: ENABLE_VIRTUAL_TERMINAL_PROCESSING of a console.
+_ESCAPES = 4
 
 
 class _Muffled:
@@ -44,6 +46,17 @@ def _let_all_pass(stream: Any) -> None:
         stream.reconfigure(errors="backslashreplace")
 
 
+def _understand_colours(stream: Any) -> None:
+    """Have a console of Windows obey the escapes that colour text, as terminals of other systems do by themselves."""
+    if sys.platform == "win32" and stream.isatty():
+        import ctypes
+        import msvcrt
+
+        handle, mode = ctypes.c_void_p(msvcrt.get_osfhandle(stream.fileno())), ctypes.c_ulong()
+        if ctypes.windll.kernel32.GetConsoleMode(handle, ctypes.byref(mode)):
+            ctypes.windll.kernel32.SetConsoleMode(handle, mode.value | _ESCAPES)
+
+
 def settle() -> None:
     """Give the process the three streams that it lacks, and let errors of writing messages pass.
 
@@ -60,11 +73,9 @@ def settle() -> None:
         if getattr(sys, name) is None:
             with suppress(OSError):
                 setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the rest of the process
-    if sys.platform == "win32":
-        with suppress(ImportError):  # click depends on it there
-            import_module("colorama").just_fix_windows_console()
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, OSError, ValueError):
             _let_all_pass(stream)
+            _understand_colours(stream)
     if sys.stderr is not None and not isinstance(sys.stderr, _Muffled):
         sys.stderr = cast("TextIO", _Muffled(sys.stderr))
