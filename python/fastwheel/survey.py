@@ -6,7 +6,7 @@ Nothing is judged here; `fastwheel.audit` does that.
 from __future__ import annotations
 
 from posixpath import basename
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastwheel import engine
 from fastwheel.errors import ElfError, FastwheelError, escape
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from fastwheel.wheel.wheel import Wheel
 
 __all__ = ["Survey", "Unit", "survey"]
+
+#: How often its ELF files may need each of the libraries that they may need, on average; and how many bytes of a larger
+#: wheel allow for one more. Published wheels have hundreds of times as many bytes.
+_TIMES: Final = 3
+_BYTES_PER_ENTRY: Final = 256
 
 
 class Unit(NamedTuple):
@@ -131,9 +136,16 @@ def _check_needed(wheel: Wheel, found: Sequence[tuple[Member, Facts]]) -> None:
     """Refuse what would take long to look for: every library in every folder of the search path."""
     archive = wheel.archive
     most = archive.limits.needed
+    # Together they may need each of them several times, and more in a larger wheel.
+    entries = _TIMES * most + archive.size // _BYTES_PER_ENTRY
     needed: set[str] = set()
     for member, facts in found:
-        needed.update(facts.needed)
+        own = set(facts.needed)
+        needed |= own
+        entries -= len(own)
+        if entries < 0:
+            message = f"up to '{shown(member.name)}', its ELF files need more libraries than can be followed"
+            limit(archive.label, message, "needed")
         if len(needed) > most:
             message = f"up to '{shown(member.name)}', its ELF files need {len(needed)} libraries, {most} are allowed"
             limit(archive.label, message, "needed")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 __all__ = ["FAMILIES", "Family", "base_name", "families_of"]
@@ -114,6 +115,7 @@ def base_name(name: str) -> str:
     return _SUFFIX.sub("", _HASH.sub("", name))
 
 
+@lru_cache(maxsize=10_000)
 def families_of(name: str) -> tuple[str, ...]:
     """Return the families of a library by its soname or file name.
 

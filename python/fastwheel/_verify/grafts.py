@@ -40,6 +40,7 @@ _ALWAYS_THERE: Final = frozenset(
 )  # fmt: skip
 _LICENSE: Final = re.compile(r"licen[cs]e|copying|copyright|notice|authors|third.?party", re.IGNORECASE)
 _MOST_TEXT: Final = 4 << 20  # bytes of license texts that are read
+_MOST_COMPARED: Final = 1 << 28  # bytes that the words of all names are looked for in, together
 #: Beginnings of names of libraries whose projects are called otherwise.
 _PROJECTS: Final = {
     "libgfortran": "gcc", "libgomp": "gcc", "libquadmath": "gcc", "libgcc_s": "gcc", "libstdc++": "gcc libstdcxx",
@@ -77,8 +78,9 @@ def graft_findings(target: Target, digests: Mapping[str, bytes]) -> Iterator[Fin
 
 
 def _unneeded(grafts: Sequence[Unit], units: Sequence[Unit], graph: Graph) -> Iterator[Finding]:
-    own = {unit.path for unit in units} - {unit.path for unit in grafts}
-    reached = {key for path in own for key in closure(graph, path)}
+    if not grafts:
+        return
+    reached = frozenset(closure(graph, *(unit.path for unit in units if not is_graft(unit))))
     loaders = [unit.path for unit in units if imports_dlopen(unit.facts)]
     for unit in grafts:
         if unit.path in reached:
@@ -195,8 +197,11 @@ def license_findings(wheel: Wheel, targets: Sequence[Target]) -> Iterator[Findin
     grafts = {unit.member: unit for target in targets for unit in target.found.units if is_graft(unit)}
     if not grafts:
         return
-    text = _license_text(wheel)
-    silent = [member for member in grafts if not any(word in text for word in _words(basename(member)))]
+    words = {member: _words(basename(member)) for member in grafts}
+    # Each word of the text once: licenses repeat each other.
+    text = "\n".join(dict.fromkeys(_license_text(wheel).split()))
+    text = text[: _MOST_COMPARED // max(sum(map(len, words.values())), 1)]
+    silent = [member for member in grafts if not any(word in text for word in words[member])]
     if silent:
         yield finding(
             "FV503",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fastwheel._verify.model import Level
     from fastwheel._verify.targets import Target
     from fastwheel.loader import Finding as Found
-    from fastwheel.loader import Simulation
+    from fastwheel.loader import Outcome, Simulation
     from fastwheel.wheel.wheel import Wheel
 
 __all__ = ["CODES", "ELSEWHERE", "Loads", "load_all"]
@@ -69,7 +69,7 @@ def load_all(wheel: Wheel, targets: Sequence[Target], provides: Sequence[str], j
     """Load each ELF file of each target in the simulation, on the oldest system that the tags promise.
 
     Raises:
-        FastwheelError: FW112 a member is damaged; FW113 the files need each other in more ways than can be followed.
+        FastwheelError: FW112 a member is damaged.
     """
     found: list[Finding] = []
     interpreters: dict[str, None] = {}
@@ -114,22 +114,58 @@ def _interpreters(wheel: Wheel) -> tuple[str, ...]:
     return interpreters_of(wheel.filename.tags, wheel.metadata.requires_python) or tuple(old)
 
 
+class _Shown:
+    """Which outcomes show a finding, and which bring a file along, without going through all of them each time."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self.outcomes = simulation.outcomes
+        self._with: dict[Found, list[int]] = {}
+        self._bringing: dict[str, list[int]] = {}
+        known: dict[int, list[int]] = {}  # most findings are shared: to tell the same is faster than to tell equal ones
+        for number, outcome in enumerate(self.outcomes):
+            for item in outcome.findings:
+                numbers = known.get(id(item))
+                if numbers is None:
+                    numbers = known[id(item)] = self._with.setdefault(item, [])
+                if not numbers or numbers[-1] != number:
+                    numbers.append(number)
+            if outcome.loads:
+                for key in outcome.group:
+                    self._bringing.setdefault(key, []).append(number)
+
+    def outcomes_with(self, item: Found) -> list[Outcome]:
+        """Return the outcomes that have a finding, in order."""
+        return [self.outcomes[number] for number in self._with.get(item, ())]
+
+    def roots_of(self, item: Found) -> tuple[str, ...]:
+        """Return the files whose loading shows a finding, each once, in order."""
+        return tuple(dict.fromkeys(outcome.root for outcome in self.outcomes_with(item)))
+
+    def loads_with(self, key: str) -> list[Outcome]:
+        """Return the outcomes without error that bring a file along, in order."""
+        return [self.outcomes[number] for number in self._bringing.get(key, ())]
+
+
 def _findings(wheel: Wheel, target: Target, simulation: Simulation, digests: Mapping[str, bytes]) -> Iterator[Finding]:
     members = {unit.path: unit.member for unit in target.found.units}
     grafts = frozenset(unit.path for unit in target.found.units if is_graft(unit))
     held = {unit.facts.soname or basename(unit.path): unit.path for unit in target.found.units}
+    shown = _Shown(simulation)
+    policy = target.strictest
+    recent = too_recent(target, policy) if policy is not None else frozenset()
+    symbols = forbidden(target, policy)
     groups: dict[tuple[object, ...], list[Found]] = defaultdict(list)
     absent = {(item.file, item.version) for item in simulation.findings if item.kind is Kind.VERSION_MISSING}
     for item in simulation.findings:
         follows = item.kind is Kind.SYMBOL_UNDEFINED and (item.file, item.version) in absent
-        if item.kind in CODES and not follows and not _said(wheel, target, item):
+        if item.kind in CODES and not follows and not _said(wheel, recent, symbols, item):
             groups[_group_key(item)].append(item)
     for group in groups.values():
         first = group[0]
         code = "FV606" if _is_python(first) else CODES[first.kind]
         member = members.get(first.file)
-        level, remarks = _weigh(first, simulation, grafts, held)
-        roots = [root for root in simulation.roots_of(first) if root != first.file]
+        level, remarks = _weigh(first, shown, grafts, held)
+        roots = [root for root in shown.roots_of(first) if root != first.file]
         if first.kind is Kind.SONAME_CLASH:
             twins = [unit for unit in target.found.units if unit.facts.soname == first.needed]
             if any(map(is_graft, twins)):
@@ -140,7 +176,8 @@ def _findings(wheel: Wheel, target: Target, simulation: Simulation, digests: Map
             member = min((unit.member for unit in twins), default=member)
         if roots:
             more = f" and {len(roots) - 3} more" if len(roots) > 3 else ""
-            remarks.append(f"met when loading {', '.join(map(escape, roots[:3]))}{more}")
+            when = "not loaded either:" if first.kind is Kind.UNKNOWN and level == "error" else "met when loading"
+            remarks.append(f"{when} {', '.join(map(escape, roots[:3]))}{more}")
         yield finding(
             code,
             _message(group, simulation.interpreters),
@@ -171,23 +208,19 @@ def _is_python(item: Found) -> bool:
     return item.kind is Kind.PYTHON_SYMBOL_MISSING
 
 
-def _said(wheel: Wheel, target: Target, item: Found) -> bool:
-    """Whether another check says the same, and better."""
+def _said(wheel: Wheel, recent: frozenset[tuple[str, str]], symbols: frozenset[str], item: Found) -> bool:
+    """Whether another check says the same, and better; `recent` and `symbols` are what FV205 is about."""
     if item.needed is not None and item.kind is Kind.LIBRARY_MISSING:
         return is_libpython(item.needed)
-    policy = target.strictest
-    recent = too_recent(target, policy) if policy is not None else frozenset()
     if item.kind in (Kind.VERSION_MISSING, Kind.SYMBOL_UNDEFINED, Kind.SYMBOL_UNDEFINED_LAZY):
-        return (item.needed, item.version) in recent or item.symbol in forbidden(target, policy)
+        return (item.needed, item.version) in recent or item.symbol in symbols
     if item.kind is Kind.RELATIVE_RELOCATIONS:
         return any(version == "GLIBC_ABI_DT_RELR" for _, version in recent)
     # Symbols outside of the stable ABI are FV602 and FV603.
     return _is_python(item) and "abi3" in wheel.filename.abi_tags
 
 
-def _weigh(
-    item: Found, simulation: Simulation, grafts: frozenset[str], held: Mapping[str, str]
-) -> tuple[Level, list[str]]:
+def _weigh(item: Found, shown: _Shown, grafts: frozenset[str], held: Mapping[str, str]) -> tuple[Level, list[str]]:
     """How bad a finding is, and why if it is less bad than it looks.
 
     A library that is loaded alone, as ctypes does, may lack what the module that really loads it has loaded before.
@@ -196,9 +229,10 @@ def _weigh(
     level: Level = item.level.value
     if level != "error":
         return level, []
-    with_it = [o for o in simulation.outcomes if item in o.findings]
+    with_it = shown.outcomes_with(item)
     alone = all(o.kind is RootKind.LIBRARY for o in with_it)
-    others = [o.root for o in simulation.outcomes if o not in with_it and item.file in o.group and o.loads]
+    # Errors keep their outcomes from loading: what loads has not this one.
+    others = [o.root for o in shown.loads_with(item.file)]
     if alone and others and item.kind in (Kind.SYMBOL_UNDEFINED, Kind.LIBRARY_MISSING):
         only_grafts = all(outcome.root in grafts for outcome in with_it)
         remark = f"only by itself, as ctypes loads it; {escape(others[0])} brings what it needs"
@@ -206,7 +240,7 @@ def _weigh(
     if alone and item.kind is Kind.LIBRARY_MISSING and item.needed is not None and item.needed in held:
         # Plugins, say, that a module opens which has loaded the library before: the name is enough then.
         path = held[item.needed]
-        modules = (o.root for o in simulation.outcomes if o.kind is RootKind.EXTENSION and o.loads and path in o.group)
+        modules = (o.root for o in shown.loads_with(path) if o.kind is RootKind.EXTENSION)
         module = next(modules, None)
         if module is not None:
             return "warning", [f"it loads only once {escape(path)} is loaded, as {escape(module)} does"]

@@ -6,6 +6,7 @@ Only the bytes speak: unlike the warnings of `repair` (`fastwheel.deps.hidden`),
 from __future__ import annotations
 
 import re
+from itertools import islice
 from posixpath import basename
 from typing import TYPE_CHECKING, Final
 
@@ -45,6 +46,8 @@ _SOURCES: Final = re.compile(
 _PT_LOAD: Final = 1
 _PF_X: Final = 1
 _MOST: Final = 6
+#: Strings of one segment that are looked at; the largest libraries have some hundreds that begin so.
+_MOST_STRINGS: Final = 10_000
 
 
 def path_findings(wheel: Wheel, target: Target) -> Iterator[Finding]:
@@ -74,7 +77,7 @@ def compiled_in(content: bytes, facts: Facts) -> tuple[tuple[str, str], ...]:
     loads = imports_dlopen(facts)
     found: set[tuple[str, str]] = set()
     for low, high in _data_ranges(content, facts):
-        for match in _STRING.finditer(content, max(low - 1, 0), high):
+        for match in islice(_STRING.finditer(content, max(low - 1, 0), high), _MOST_STRINGS):
             path = match[1].decode("ascii").rstrip("/")
             if "%" in path or "//" in path or _SOURCES.search(path):
                 continue

@@ -81,16 +81,16 @@ def trace(path: str | os.PathLike[str], search: Search, *, opaque: Callable[[str
     return resolver.graph([resolver.add_system(file)])
 
 
-def closure(graph: Graph, key: str) -> tuple[str, ...]:
-    """Return the keys of all that an object needs, directly or not, breadth-first, without the object itself."""
-    order = {key: None}
-    queue = [key]
+def closure(graph: Graph, *keys: str) -> tuple[str, ...]:
+    """Return the keys of all that objects need, directly or not, breadth-first, without the objects themselves."""
+    order = dict.fromkeys(keys)
+    queue = list(order)
     for one in queue:  # grows while it is walked
         for edge in graph.edges.get(one, ()):
             if edge.target is not None and edge.target not in order:
                 order[edge.target] = None
                 queue.append(edge.target)
-    return tuple(order)[1:]
+    return tuple(order)[len(keys) :]
 
 
 def missing(graph: Graph) -> tuple[tuple[str, Edge], ...]:

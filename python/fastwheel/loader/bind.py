@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fastwheel.errors import escape
+from fastwheel.loader.budget import SYMBOLS, Budget
 from fastwheel.loader.model import Finding, Kind, Level
 from fastwheel.policy.arch import Libc
 
@@ -43,13 +44,22 @@ class Loose:
 
 
 class Binder:
-    """Checks groups; what an object finds among its direct needs is worked out once."""
+    """Checks groups; what an object finds among its direct needs, or in a scope of the same objects, is kept.
 
-    def __init__(self, libc: Libc, process: Sequence[LoadedObject]) -> None:
+    Args:
+        libc: whose loader is followed.
+        process: what an interpreter's process has loaded before.
+        budget: what the look-ups are charged to; None: they may take as long as they take.
+    """
+
+    def __init__(self, libc: Libc, process: Sequence[LoadedObject], budget: Budget | None = None) -> None:
+        self._budget = budget or Budget.endless()
         self._libc = libc
         self._process = tuple(process)
         self._leftovers: dict[tuple[bool, str, tuple[str, ...]], tuple[tuple[str | None, frozenset[str]], ...]] = {}
         self._versions: dict[tuple[str, tuple[str, ...]], tuple[Finding, ...]] = {}
+        # Libraries that need each other in a circle have one scope, whichever of them is loaded.
+        self._scopes: dict[tuple[bool, frozenset[str]], dict[tuple[str, str | None], frozenset[str]]] = {}
 
     def versions(self, group: Group) -> tuple[Finding, ...]:
         """Return what the check of version needs says, of every object of the wheel in the group."""
@@ -59,9 +69,11 @@ class Binder:
         for item in group.objects:
             if item.origin != "wheel" or item.facts is None or not item.facts.version_needs:
                 continue
+            self._budget.spend(2 * len(item.facts.version_needs))
             providers = tuple(group.names.get(need.file) for need in item.facts.version_needs)
             key = (item.key, tuple("" if one is None else one.key for one in providers))
             if key not in self._versions:
+                self._budget.spend(4 * sum(len(need.versions) + 4 for need in item.facts.version_needs))
                 missing = {needed for needed, target in group.edges[item.key] if target is None}
                 needs = zip(item.facts.version_needs, providers, strict=True)
                 self._versions[key] = tuple(
@@ -70,6 +82,7 @@ class Binder:
                     if provider is not None or need.file not in missing
                     for finding in _of_need(item, need, provider)
                 )
+            self._budget.spend(4 * len(self._versions[key]))
             found.update(dict.fromkeys(self._versions[key]))
         return tuple(found)
 
@@ -83,14 +96,18 @@ class Binder:
             return ()
         told = {(finding.file, finding.version, finding.needed) for finding in versions}
         by_key = {item.key: item for item in everything}
+        scope = self._scopes.setdefault((process, frozenset(by_key)), {})
         found = []
         for item in group.objects:
             if item.origin != "wheel" or not item.references:
                 continue
             needs = tuple(target for _, target in group.edges[item.key] if target is not None)
+            self._budget.spend(1 + len(needs) // 2)
             for version, names in self._leftover(item, needs, by_key, process=process):
                 file = item.version_files.get(version or "")
-                left = _left(names, version, group.objects)
+                left = scope.get((item.key, version))
+                if left is None:
+                    left = scope[item.key, version] = self._left(names, version, group.objects)
                 if left and not {(item.key, version, file), (item.key, None, file)} & told:
                     found.append(Loose(item, version, left))
         return tuple(found)
@@ -106,9 +123,18 @@ class Binder:
             # Most is the C library's; the object itself, whose definitions are often the longest list, comes last.
             providers.sort(key=lambda provider: provider.origin != "system")
             order = [*(self._process if process else ()), *providers, item]
-            rest = ((version, _left(names, version, order)) for version, names in item.references.items())
+            rest = ((version, self._left(names, version, order)) for version, names in item.references.items())
             left = self._leftovers[key] = tuple((version, names) for version, names in rest if names)
         return left
+
+    def _left(self, names: frozenset[str], version: str | None, providers: Iterable[LoadedObject]) -> frozenset[str]:
+        for provider in providers:
+            if not names:
+                break
+            self._budget.spend(1 + len(names) // SYMBOLS)
+            if provider.symbols is not None:
+                names = provider.symbols.left(names, version)
+        return names
 
 
 def _of_need(item: LoadedObject, need: VersionNeed, provider: LoadedObject | None) -> Iterator[Finding]:
@@ -123,15 +149,6 @@ def _of_need(item: LoadedObject, need: VersionNeed, provider: LoadedObject | Non
         for version in need.versions:
             if version.name not in provider.defined_versions:
                 yield _no_version(item, need.file, provider, version.name, weak=version.weak)
-
-
-def _left(names: frozenset[str], version: str | None, providers: Iterable[LoadedObject]) -> frozenset[str]:
-    for provider in providers:
-        if not names:
-            break
-        if provider.symbols is not None:
-            names = provider.symbols.left(names, version)
-    return names
 
 
 def _no_file(item: LoadedObject, file: str) -> Finding:

@@ -26,6 +26,9 @@ _FILE: Final = re.compile(
     r"\.(?:cpython-|cp)(?P<cpython>3\d+t?)\w*[-.]|\.(?:pypy)(?P<pypy>3\d+)[-.\w]*\.so$|\.graalpy", re.ASCII
 )
 
+#: Characters of a Requires-Python that is not nonsense.
+_LONGEST: Final = 2000
+
 
 @cache
 def _lines() -> tuple[tuple[frozenset[str], str], ...]:
@@ -101,12 +104,14 @@ def interpreters_of(tags: Iterable[str], requires_python: str = "") -> tuple[str
 
 def _allows(requires_python: str, name: str) -> bool:
     """Whether some release of an interpreter's version is in Requires-Python; of nonsense every one is."""
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.specifiers import SpecifierSet
 
     minor = _order(name)[1]
+    if len(requires_python) > _LONGEST:
+        return True
     try:
         wanted = SpecifierSet(requires_python)
-    except InvalidSpecifier:
+    except ValueError:  # InvalidSpecifier, or a number of thousands of digits
         return True
     return any(wanted.contains(f"3.{minor}.{patch}") for patch in (0, 1, 2, 5, 10, 99))
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from fastwheel.deps.folders import expand, has_origin, split_path
 from fastwheel.errors import escape
+from fastwheel.loader.budget import CHARACTERS, Budget
 from fastwheel.policy.arch import Libc
 
 if TYPE_CHECKING:
@@ -49,12 +50,14 @@ class Places:
         libc: whose loader is followed.
         arch: the processor, for `$LIB` and `$PLATFORM`.
         files: all files of the tree: only folders that hold one exist.
+        budget: what reading search paths is charged to; None: it may take as long as it takes.
 
     Attributes:
         folders: the folders of the tree, "" for the top.
     """
 
-    def __init__(self, libc: Libc, arch: Arch | None, files: Iterable[str]) -> None:
+    def __init__(self, libc: Libc, arch: Arch | None, files: Iterable[str], budget: Budget | None = None) -> None:
+        self._budget = budget or Budget.endless()
         self._libc = libc
         self._arch = arch
         self.folders = {""}
@@ -82,6 +85,7 @@ class Places:
         facts = item.facts
         if facts is None or (facts.runpath is None and facts.rpath is None):
             return "", ()
+        self._budget.spend(sum(map(len, filter(None, (facts.runpath, facts.rpath, item.key)))) // CHARACTERS)
         name = "DT_RPATH" if facts.runpath is None else "DT_RUNPATH"
         text = facts.rpath if facts.runpath is None else facts.runpath
         if self._libc is Libc.ANDROID and name == "DT_RPATH":
@@ -95,6 +99,11 @@ class Places:
             label = f"{name} of {escape(item.key)}: {escape(entry or '.')}"
             found += [Place(folder, label, vague) for folder, vague in self._meanings(item, entry)]
         return kind, tuple(found)
+
+    def in_tree(self, path: str) -> str | None:
+        """Return the folder of the tree that a path means, or None if it does not exist or is outside."""
+        self._budget.spend(1 + len(path) // CHARACTERS)
+        return in_tree(path, self.folders)
 
     def _meanings(self, item: LoadedObject, entry: str) -> list[tuple[str | None, str]]:
         machine = item.key.startswith("/")
@@ -110,7 +119,7 @@ class Places:
         found: list[tuple[str | None, str]] = []
         for meaning in meanings:
             if meaning.startswith(_MARK):
-                found.append((in_tree(meaning[1:], self.folders), vague))
+                found.append((self.in_tree(meaning[1:]), vague))
             elif meaning.startswith("/"):
                 found.append((meaning.rstrip("/") or "/", vague))
             else:
@@ -131,17 +140,19 @@ def in_tree(path: str, folders: set[str]) -> str | None:
     if path.split("/")[:2] == ["..", "scripts"]:
         path = f"../data/bin{path.removeprefix('../scripts')}"  # the same folder: the environment's bin
     parts = path.split("/")
-    root: list[str] = parts[:2] if parts[0] == ".." else []
-    done = list(root)
-    for part in parts[len(root) :]:
+    root = "/".join(parts[:2]) if parts[0] == ".." else ""
+    above: list[str] = []
+    here = root
+    for part in parts[2:] if root else parts:
         if part in ("", "."):
             continue
         if part == "..":
-            if len(done) == len(root):
+            if not above:
                 return None
-            done.pop()
+            here = above.pop()
         else:
-            done.append(part)
-            if "/".join(done) not in folders:
+            above.append(here)
+            here = f"{here}/{part}" if here else part
+            if here not in folders:
                 return None
-    return "/".join(done)
+    return here

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Final
 
 from fastwheel.errors import escape
 from fastwheel.loader.bind import Binder
+from fastwheel.loader.budget import SYMBOLS, Budget, SpentError
 from fastwheel.loader.checks import check, check_age, check_root, check_tls
 from fastwheel.loader.load import Loader
 from fastwheel.loader.model import Finding, Kind, Level, LoadedObject, Outcome, RootKind, Symbols
@@ -52,8 +55,9 @@ def run(
     exports: Mapping[str, Symbols | None],
     *,
     relr: bool = True,
+    budget: Budget | None = None,
 ) -> tuple[Outcome, ...]:
-    """Load each root in a fresh process.
+    """Load each root in a fresh process, as many as the budget allows; of the others an error says that they were not.
 
     Args:
         tree: the installed files.
@@ -62,39 +66,157 @@ def run(
         exports: interpreter ▶ what it exports; None if nobody knows, then names that begin as Python's do are taken to
             be there.
         relr: whether the system's loader knows DT_RELR.
-
-    Raises:
-        FastwheelError: FW113, the files need each other in more ways than can be followed.
+        budget: how much work may be spent; None: as much as it takes.
     """
-    clashes = _clashes(tree)
-    loader = Loader(tree, system)
-    binder = Binder(system.libc, system.process)
-    checked: dict[str, tuple[Finding, ...]] = {}
+    simulator = _Simulator(tree, system, exports, budget or Budget.endless(), relr=relr)
     found: list[Outcome] = []
-    for root in roots:
+    rest = deque(roots)
+    try:
+        while rest:
+            found += tuple(simulator.load(rest[0]))
+            rest.popleft()
+    except SpentError:
+        pass  # an outcome of its own says so
+    return (*_with_covered(found), *_unchecked(tuple(rest)))
+
+
+class _Simulator:
+    """What the loading of several roots shares."""
+
+    def __init__(
+        self, tree: Tree, system: System, exports: Mapping[str, Symbols | None], budget: Budget, *, relr: bool
+    ) -> None:
+        self._system = system
+        self._exports = exports
+        self._budget = budget
+        self._relr = relr
+        self._clashes = _clashes(tree)
+        self._loader = Loader(tree, system, budget)
+        self._binder = Binder(system.libc, system.process, budget)
+        self._checked: dict[str, tuple[Finding, ...]] = {}
+        self._assumed: dict[tuple[str, str], Finding] = {}
+        self._settled: dict[tuple[object, ...], dict[str, tuple[Finding, ...]]] = {}
+
+    def load(self, root: Root) -> Iterator[Outcome]:
+        """Load one root in a fresh process of each of its interpreters.
+
+        Raises:
+            SpentError: the budget is used up.
+        """
+        system = self._system
         program = root.kind is RootKind.PROGRAM
-        group = loader.load(root.item, program=program)
+        group = self._loader.load(root.item, program=program)
         findings: list[Finding] = [] if program else list(check_root(root.item, system.libc))
         for item in group.objects:
-            if item.origin != "wheel":
-                continue
-            if item.key not in checked:
-                checked[item.key] = (
-                    *check(item, system.libc, system.arch, relr=relr),
-                    *check_age(item, system.process),
-                    *_vague(loader, item),
-                    *clashes.get(item.key, ()),
-                )
-            findings += checked[item.key]
+            if item.origin == "wheel":
+                findings += self._check(item)
         findings += group.findings
-        findings += _assumed(group)
-        versions = binder.versions(group)
+        findings += self._what_is_assumed(group)
+        versions = self._binder.versions(group)
         findings += versions
         if not program:
             findings += check_tls(group, system.libc)
-        loose = () if group.missing else binder.loose(group, versions, process=not program)
-        found += _outcomes(root, group, findings, loose, exports)
-    return _with_covered(found)
+        loose = () if group.missing else self._binder.loose(group, versions, process=not program)
+        self._budget.spend(2 * len(group.objects) + 4 * len(findings))
+        return self._outcomes(root, group, findings, loose)
+
+    def _check(self, item: LoadedObject) -> tuple[Finding, ...]:
+        known = self._checked.get(item.key)
+        if known is None:
+            known = self._checked[item.key] = (
+                *check(item, self._system.libc, self._system.arch, relr=self._relr),
+                *check_age(item, self._system.process),
+                *_vague(self._loader, item),
+                *self._clashes.get(item.key, ()),
+            )
+        return known
+
+    def _what_is_assumed(self, group: Group) -> Iterator[Finding]:
+        """What no promise covers, and what nobody knows enough of."""
+        unknown = {item.key: item for item in group.objects if item.symbols is None}
+        if not unknown:
+            return
+        for item in group.objects:
+            if item.origin != "wheel":
+                continue
+            self._budget.spend(1 + len(group.edges[item.key]) // 2)
+            for needed, target in group.edges[item.key]:
+                if target in unknown:
+                    yield self._assume(item.key, needed, unknown[target])
+
+    def _assume(self, key: str, needed: str, target: LoadedObject) -> Finding:
+        known = self._assumed.get((key, needed))
+        if known is None:
+            known = self._assumed[key, needed] = _assumption(key, needed, target)
+        return known
+
+    def _outcomes(
+        self, root: Root, group: Group, findings: Sequence[Finding], loose: Sequence[Loose]
+    ) -> Iterator[Outcome]:
+        """Settle what is left to the interpreters, and join those that agree."""
+        keys = tuple(item.key for item in group.objects)
+        limited = tuple(_limited(root, loose))
+        settled = [self._settle(root, one) for one in loose]
+        by_answer: dict[tuple[int, ...], tuple[list[Finding], list[str]]] = {}
+        for name in root.interpreters or ("",):
+            one = [finding for answers in settled for finding in answers[name]]
+            self._budget.spend(1 + len(loose) + 4 * len(one))
+            # What is settled is kept: equal findings are the same.
+            by_answer.setdefault(tuple(map(id, one)), (one, []))[1].append(name)
+        for answer, names in by_answer.values():
+            full = (*findings, *answer, *limited)
+            unique = tuple(sorted(dict.fromkeys(full), key=lambda finding: _LEVELS.index(finding.level)))
+            if len(unique) > _MOST_OF_ALL:
+                message = f"{escape(root.item.key)}: and {len(unique) - _MOST_OF_ALL} more findings"
+                unique = (*unique[:_MOST_OF_ALL], Finding(Kind.UNKNOWN, Level.NOTE, root.item.key, message))
+            loads = not any(finding.level is Level.ERROR for finding in unique)
+            interpreters = tuple(names) if root.interpreters else ()
+            yield Outcome(root.item.key, root.kind, interpreters, loads, unique, keys)
+
+    def _settle(self, root: Root, loose: Loose) -> dict[str, tuple[Finding, ...]]:
+        """What of the references of one object each interpreter lacks; the same for all roots of a kind."""
+        program = root.kind is RootKind.PROGRAM
+        lazy = program and not _binds_now(root.item)
+        key = (loose.item.key, loose.version, loose.names, program, lazy, root.interpreters)
+        known = self._settled.get(key)
+        if known is not None:
+            return known
+        self._budget.spend(len(loose.names) // SYMBOLS * (len(root.interpreters) + 1))
+        if not root.interpreters:
+            # Of a Python that is not known at all, such as Python 2, only the prefix of its names is.
+            rest = loose.names if program else _without(loose, None, known=False)
+            found = {"": tuple(_undefined(loose, rest, lazy=lazy))}
+        else:
+            missing = {}
+            for name in root.interpreters:
+                exported = self._exports.get(name)
+                missing[name] = _without(loose, exported, known=exported is not None)
+            # What no interpreter has is not the interpreter's fault.
+            everywhere = frozenset.intersection(*missing.values())
+            common = tuple(_undefined(loose, everywhere, lazy=lazy))
+            found = {
+                name: (*common, *_undefined(loose, names - everywhere, interpreter=name))
+                for name, names in missing.items()
+            }
+        self._settled[key] = found
+        return found
+
+
+def _unchecked(roots: Sequence[Root]) -> tuple[Outcome, ...]:
+    """The outcomes of the files that the budget did not suffice for."""
+    if not roots:
+        return ()
+    first = roots[0].item.key
+    more = f" and {len(roots) - 1} more were" if len(roots) > 1 else " was"
+    message = (
+        f"{escape(first)}{more} not loaded, so nobody knows whether they load: what the wheel's files ask of each other"
+        " takes more work than is spent on a wheel of its size"
+    )
+    told = Finding(Kind.UNKNOWN, Level.ERROR, first, message)
+    return tuple(
+        Outcome(root.item.key, root.kind, root.interpreters, loads=False, findings=(told,), group=(root.item.key,))
+        for root in roots
+    )
 
 
 def _with_covered(outcomes: Sequence[Outcome]) -> tuple[Outcome, ...]:
@@ -134,60 +256,15 @@ def _clashes(tree: Tree) -> dict[str, tuple[Finding, ...]]:
     return found
 
 
-def _assumed(group: Group) -> Iterator[Finding]:
-    """What no promise covers, and what nobody knows enough of."""
-    by_key = {item.key: item for item in group.objects}
-    for key, edges in group.edges.items():
-        for needed, target in edges:
-            item = by_key.get(target or "")
-            if item is not None and item.symbols is None and by_key[key].origin == "wheel":
-                if item.origin == "assumed":
-                    message = f"{escape(key)} needs {escape(needed)}, which is not in the wheel; no tag promises it"
-                    yield Finding(Kind.LIBRARY_MISSING, Level.WARNING, key, message, needed=needed)
-                else:
-                    message = (
-                        f"{escape(key)} needs {escape(needed)}, and what that defines is not known: no symbol of it, or"
-                        " of what is loaded with it, could be checked"
-                    )
-                    yield Finding(Kind.UNKNOWN, Level.NOTE, key, message, needed=needed)
-
-
-def _outcomes(
-    root: Root,
-    group: Group,
-    findings: Sequence[Finding],
-    loose: Sequence[Loose],
-    exports: Mapping[str, Symbols | None],
-) -> Iterator[Outcome]:
-    """Settle what is left to the interpreters, and join those that agree."""
-    keys = tuple(item.key for item in group.objects)
-    limited = tuple(_limited(root, loose))
-    by_answer: dict[tuple[Finding, ...], list[str]] = {}
-    if root.interpreters:
-        missing = {
-            name: [_without(one, exports.get(name), known=exports.get(name) is not None) for one in loose]
-            for name in root.interpreters
-        }
-        # What no interpreter has is not the interpreter's fault.
-        everywhere = [frozenset.intersection(*column) for column in zip(*missing.values(), strict=True)]
-        for name, columns in missing.items():
-            one: list[Finding] = []
-            for reference, names, common in zip(loose, columns, everywhere, strict=True):
-                one += _undefined(root, reference, common)
-                one += _undefined(root, reference, names - common, interpreter=name)
-            by_answer.setdefault(tuple(one), []).append(name)
-    else:
-        # Of a Python that is not known at all, such as Python 2, only the prefix of its names is.
-        rest = [one.names if root.kind is RootKind.PROGRAM else _without(one, None, known=False) for one in loose]
-        by_answer[tuple(f for one, names in zip(loose, rest, strict=True) for f in _undefined(root, one, names))] = []
-    for answer, interpreters in by_answer.items():
-        full = (*findings, *answer, *limited)
-        unique = tuple(sorted(dict.fromkeys(full), key=lambda finding: _LEVELS.index(finding.level)))
-        if len(unique) > _MOST_OF_ALL:
-            message = f"{escape(root.item.key)}: and {len(unique) - _MOST_OF_ALL} more findings"
-            unique = (*unique[:_MOST_OF_ALL], Finding(Kind.UNKNOWN, Level.NOTE, root.item.key, message))
-        loads = not any(finding.level is Level.ERROR for finding in unique)
-        yield Outcome(root.item.key, root.kind, tuple(interpreters), loads, unique, keys)
+def _assumption(key: str, needed: str, target: LoadedObject) -> Finding:
+    if target.origin == "assumed":
+        message = f"{escape(key)} needs {escape(needed)}, which is not in the wheel; no tag promises it"
+        return Finding(Kind.LIBRARY_MISSING, Level.WARNING, key, message, needed=needed)
+    message = (
+        f"{escape(key)} needs {escape(needed)}, and what that defines is not known: no symbol of it, or"
+        " of what is loaded with it, could be checked"
+    )
+    return Finding(Kind.UNKNOWN, Level.NOTE, key, message, needed=needed)
 
 
 def _without(reference: Loose, interpreter: Symbols | None, *, known: bool) -> frozenset[str]:
@@ -202,11 +279,12 @@ def is_python_name(name: str) -> bool:
 
 
 def _undefined(
-    root: Root, reference: Loose, names: frozenset[str], *, interpreter: str | None = None
+    reference: Loose, names: frozenset[str], *, interpreter: str | None = None, lazy: bool = False
 ) -> Iterator[Finding]:
+    """The findings on symbols that are defined nowhere; `lazy`: by a program that binds calls when they are made."""
     item = reference.item
     where = escape(item.key)
-    for number, name in enumerate(sorted(names)):
+    for number, name in enumerate(nsmallest(_MOST + 1, names)):
         if number == _MOST - 1 and len(names) > _MOST:
             message = f"{where} needs {len(names) - number} more symbols that nothing defines"
             yield Finding(Kind.SYMBOL_UNDEFINED, Level.ERROR, item.key, message)
@@ -217,7 +295,7 @@ def _undefined(
             continue
         file = reference.item.version_files.get(reference.version or "")
         of = f" in version {escape(reference.version)} of {escape(file or '')}" if reference.version else ""
-        if root.kind is RootKind.PROGRAM and name in item.lazy and not _binds_now(root.item):
+        if lazy and name in item.lazy:
             message = f"{where} calls {escape(name)}{of}, which nothing that is loaded defines"
             kind, level = Kind.SYMBOL_UNDEFINED_LAZY, Level.WARNING
         else:
@@ -237,6 +315,6 @@ def _limited(root: Root, loose: Sequence[Loose]) -> Iterator[Finding]:
     for reference in loose:
         if reference.item.key != root.item.key:
             continue
-        for name in sorted(name for name in reference.names - root.limited if is_python_name(name)):
+        for name in nsmallest(_MOST_OF_ALL + 1, filter(is_python_name, reference.names - root.limited)):
             message = f"{escape(root.item.key)} uses {escape(name)}, which the limited API of its tag does not have"
             yield Finding(Kind.LIMITED_API, Level.WARNING, root.item.key, message, symbol=name)

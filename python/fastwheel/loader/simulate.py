@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from fastwheel.errors import FastwheelError, escape
 from fastwheel.loader.baseline import Baseline
+from fastwheel.loader.budget import Budget
 from fastwheel.loader.interpreters import exports, interpreters_of, limited_api, named_interpreter
 from fastwheel.loader.load import Tree
 from fastwheel.loader.model import LoadedObject, RootKind, Simulation
@@ -94,8 +95,7 @@ def simulate(
         One outcome per root and kind of answer; see `Simulation`.
 
     Raises:
-        FastwheelError: a member is damaged or malformed; FW602 there is no such policy; FW113 the files need each other
-            in more ways than can be followed.
+        FastwheelError: a member is damaged or malformed; FW602 there is no such policy.
     """
     from fastwheel.survey import survey as read_survey
 
@@ -110,6 +110,7 @@ def simulate(
         policy = found[0]
     objects, unusable = wheel_objects(wheel, survey, policy.libc, jobs=jobs)
     files = set(install_paths(wheel))
+    size = wheel.archive.size + sum(map(_size, provides := tuple(provides)))
     named, patterns, notes = _provided(provides, policy, objects, files, jobs)
     needed = {name for item in objects.values() for name in item.needed}
     opaque = {name for name in needed if any(fnmatchcase(name, pattern) for pattern in (*patterns, *allow))}
@@ -128,8 +129,16 @@ def simulate(
                 roots.append(root)
                 known.update((name, exports(name)) for name in root.interpreters if name not in known)
     notes += [f"the symbols of {name} are not known here" for name in names if known[name] is None]
-    outcomes = run(tree, system, roots, known, relr=system.relr)
+    outcomes = run(tree, system, roots, known, relr=system.relr, budget=Budget(size))
     return Simulation(policy, names, outcomes, tuple(notes))
+
+
+def _size(provided: str | os.PathLike[str]) -> int:
+    """The size of a file that is provided; 0 of a mere name."""
+    try:
+        return os.stat(provided).st_size
+    except OSError:
+        return 0
 
 
 def _root(
