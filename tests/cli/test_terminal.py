@@ -203,3 +203,16 @@ def test_a_fault_ends_progress(terminal: Terminal, monkeypatch: pytest.MonkeyPat
         work()
     assert terminal.getvalue().endswith("\r\x1b[K")
     assert sys.stderr is terminal
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1"])
+def test_a_stream_that_lacks_characters(encoding: str, built_wheel: Callable[[str], Path]) -> None:
+    """What an encoding has no character for is written as an escape, or in UTF-8, but it is no fault."""
+    line = [sys.executable, "-m", "fastwheel", "explain", str(built_wheel("psycopg2"))]
+    done = subprocess.run(line, capture_output=True, env=environment(PYTHONIOENCODING=encoding))
+    assert done.returncode == 0, done.stderr
+    plain = subprocess.run(line, capture_output=True, env=environment(PYTHONIOENCODING="utf-8"))
+    assert "\u25b8" in plain.stdout.decode()
+    said = done.stdout.decode() if encoding == "ascii" else done.stdout.decode(encoding)
+    escaped = plain.stdout.decode().encode(encoding, "backslashreplace").decode(encoding)
+    assert said in (plain.stdout.decode(), escaped)
