@@ -11,6 +11,7 @@ from posixpath import basename
 from typing import TYPE_CHECKING
 
 from fastwheel import engine
+from fastwheel.portable import slashed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,6 +33,7 @@ def provided_patterns(provides: Iterable[str], limits: Limits | None = None) -> 
 
 
 def _patterns(text: str, limits: Limits | None) -> Iterator[str]:
+    text = slashed(text)
     if text.endswith(".whl"):
         from fastwheel.survey import survey
         from fastwheel.wheel.wheel import Wheel

@@ -63,6 +63,9 @@ def _run(arguments: list[str]) -> int:
         _drop_stdout()
         return 1
     except (OSError, MemoryError) as error:
+        if sys.platform == "win32" and _names_no_file(error):
+            _drop_stdout()  # what Windows says of a pipe that nobody reads any more
+            return 1
         return _report(_of_the_machine(error), arguments, error)
     except Exception as error:
         if "can't start new thread" in str(error):
@@ -93,6 +96,10 @@ def _report(error: FastwheelError, arguments: list[str], cause: BaseException | 
     if os.environ.get("GITHUB_ACTIONS") == "true":
         sys.stderr.write(annotation("error", f"fastwheel {error.code}", text.removeprefix("error: ")) + "\n")
     return error.exit_status
+
+
+def _names_no_file(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno == errno.EINVAL and error.filename is None
 
 
 def _of_the_machine(error: Exception) -> FastwheelError:

@@ -24,6 +24,7 @@ from fastwheel.loader.objects import install_paths, object_of, wheel_objects
 from fastwheel.loader.run import Root, run
 from fastwheel.policy.arch import Libc
 from fastwheel.policy.tables import by_name, policies
+from fastwheel.portable import slashed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -182,7 +183,7 @@ def _provided(
     patterns: list[str] = []
     notes: list[str] = []
     for one in provides:
-        text = os.fspath(one)
+        text = slashed(os.fspath(one))
         if text.endswith(".whl"):
             from fastwheel.survey import survey as read_survey
 
