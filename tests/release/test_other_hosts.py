@@ -58,6 +58,13 @@ def test_nothing_is_called_that_is_not_there(system: str, tmp_path: Path) -> Non
     assert done.returncode == 0, done.stdout
 
 
+def test_flags_of_files_come_from_one_module() -> None:
+    """It adds what Windows wants; the null device, which has no lines, is nobody's concern."""
+    for path in (TOP / "python/fastwheel").rglob("*.py"):
+        for line in path.read_text().splitlines() if path.name != "portable.py" else ():
+            assert "os.O_" not in line or "os.devnull" in line, f"{path}: {line}"
+
+
 class Work(NamedTuple):
     """What the commands work on.
 
