@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import struct
 import time
 from contextlib import suppress
@@ -130,7 +129,7 @@ class Cache:
     def put(self, key: str, cached: Cached, data: Iterable[bytes]) -> None:
         """Keep the data of a finished graft; a failure is only noted."""
         path = self._path(key)
-        draft = path.with_name(f"{key}.{secrets.token_hex(6)}{_DRAFT}")
+        draft = path.with_name(f"{key}.{os.urandom(6).hex()}{_DRAFT}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             fd = os.open(draft, CREATE, 0o666)

@@ -102,6 +102,21 @@ CODES: Final[dict[str, CodeInfo]] = {
 }
 
 
+class _Escapes(dict[int, str]):
+    """A table for `str.translate` that is made as it is needed, of the characters met so far."""
+
+    def __missing__(self, number: int) -> str:
+        char = chr(number)
+        shown = char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
+        if len(self) < _MOST_ESCAPES:
+            self[number] = shown
+        return shown
+
+
+_MOST_ESCAPES: Final = 4096
+_ESCAPES: Final = _Escapes()
+
+
 def escape(text: str) -> str:
     r"""Return `text` with control characters, line breaks and lone surrogates made visible.
 
@@ -111,9 +126,7 @@ def escape(text: str) -> str:
     >>> escape("a" + chr(10) + "b")
     'a\\nb'
     """
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    return text if text.isprintable() else text.translate(_ESCAPES)
 
 
 class FastwheelError(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastwheel.policy.arch import is_loader
@@ -49,7 +48,7 @@ class Options(NamedTuple):
     ldpaths: str | None = None
     lib_paths: tuple[str, ...] = ()
     isa_check: bool = True
-    environ: Mapping[str, str] | None = field(default=None, compare=False)
+    environ: Mapping[str, str] | None = None
     jobs: int = 0
 
 
@@ -91,8 +90,7 @@ class Findings(NamedTuple):
     too_recent: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What was found out about one wheel.
 
     Attributes:
@@ -131,9 +129,12 @@ class Verdict:
     excluded: tuple[str, ...]
     unneeded_excludes: tuple[str, ...]
     survey: Survey
-    graph: Graph = field(repr=False)
-    search: Search = field(compare=False, repr=False)
+    graph: Graph
+    search: Search
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<Verdict on {self.wheel}: {self.overall.name}, repairable to {self.repairable.name}>"
 
     @property
     def repairable(self) -> Policy:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from auditwheel.architecture import Architecture
 from auditwheel.libc import Libc as PeerLibc
@@ -91,7 +89,7 @@ def test_blacklisted() -> None:
     assert blacklisted(new, needed, undefined) == {"libz.so.1": ("inflate_fast",)}
     assert blacklisted(old, ("libc.so.6",), ("uncompress2",)) == {}
     assert blacklisted(X86[-1], needed, undefined) == {}
-    everything = replace(new, blacklist={"libz.so.1": frozenset("*")})
+    everything = new._replace(blacklist={"libz.so.1": frozenset("*")})
     assert blacklisted(everything, needed, ("b", "a")) == {"libz.so.1": ("a", "b")}
 
 

@@ -21,7 +21,7 @@ from fastwheel._explain.model import Bound, Cause, Culprit, Explanation
 from fastwheel.errors import ElfError, FastwheelError, escape
 from fastwheel.loader.tables import table
 from fastwheel.policy.arch import Libc
-from fastwheel.policy.match import best, merge_needs, needs_of, offending
+from fastwheel.policy.match import best, needs_of, offending
 from fastwheel.verdict import Options, bears
 
 if TYPE_CHECKING:
@@ -195,19 +195,39 @@ def _obstacles(verdict: Verdict, finding: Findings) -> Iterator[str]:
         yield "an extension needs PyFPE_jbuf (PEP 513)"
 
 
-def _known_in(goal: Policy, names: Sequence[str], version: str) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-    """The newest version of each symbol, of whatever library, that the goal promises; and the symbols that it lacks."""
-    prefix = version.partition("_")[0]
-    promised = {f"{prefix}_{rest}" for rest in goal.versions.get(prefix, ())}
-    found: dict[str, str] = {}
-    known_any = False
-    for library in sorted(goal.allowlist) if names and goal.libc is Libc.GLIBC else ():
-        known = table(library, goal.arch)
-        known_any = known_any or known is not None
-        for one in promised.intersection(() if known is None else known.versions):
-            for name in known.versions[one].intersection(names) if known is not None else ():
-                found[name] = max(found.get(name, one), one, key=_number)
-    return tuple(sorted(found.items())), tuple(name for name in names if name not in found) if known_any else ()
+class _Known:
+    """What a policy promises of symbols; read for each prefix of versions once."""
+
+    def __init__(self, goal: Policy) -> None:
+        self._goal = goal
+        self._newest: dict[str, dict[str, str] | None] = {}
+
+    def of(self, names: Sequence[str], version: str) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+        """The newest version of each symbol, of whatever library, that is promised; and the symbols that are not."""
+        if not names:
+            return (), ()
+        prefix = version.partition("_")[0]
+        if prefix not in self._newest:
+            self._newest[prefix] = self._read(prefix)
+        newest = self._newest[prefix]
+        if newest is None:
+            return (), ()
+        found = {name: newest[name] for name in names if name in newest}
+        return tuple(sorted(found.items())), tuple(name for name in names if name not in found)
+
+    def _read(self, prefix: str) -> dict[str, str] | None:
+        """Symbol ▶ its newest version; None if nothing is known of any library."""
+        goal = self._goal
+        if goal.libc is not Libc.GLIBC:
+            return None
+        promised = {f"{prefix}_{rest}" for rest in goal.versions.get(prefix, ())}
+        tables = [found for library in sorted(goal.allowlist) if (found := table(library, goal.arch)) is not None]
+        newest: dict[str, str] = {}
+        for known in tables:
+            for one in promised.intersection(known.versions):
+                for name in known.versions[one]:
+                    newest[name] = max(newest.get(name, one), one, key=_number)
+        return newest if tables else None
 
 
 def _number(version: str) -> tuple[int, ...]:
@@ -228,21 +248,27 @@ class _Reader:
     def culprits(self, finding: Findings) -> tuple[Culprit, ...]:
         """The files that need versions which a policy does not promise, the one that blocks most first."""
         found = []
+        known = _Known(finding.policy)
+        firsts: dict[tuple[str, str], str] = {}
+        judged: dict[frozenset[tuple[str, frozenset[str]]], tuple[tuple[tuple[str, str], ...], Policy]] = {}
         for file in self._files(finding):
             facts = self._verdict.graph.objects[file].facts
-            needs = merge_needs((needs_of(facts),))
-            pairs = offending(finding.policy, needs)
+            needs = needs_of(facts)
+            key = frozenset(needs.items())
+            if key not in judged:
+                judged[key] = offending(finding.policy, needs), best(self._policies, needs)
+            pairs, own = judged[key]
             if not pairs:
                 continue
             symbols = self._of(file)
             causes = []
             for library, version in pairs:
                 names = symbols.get(f"{library}\0{version}", ())
-                first = best(self._policies, {library: {version}}).name
-                causes.append(Cause(library, version, names, first, *_known_in(finding.policy, names, version)))
+                if (library, version) not in firsts:
+                    firsts[library, version] = best(self._policies, {library: {version}}).name
+                causes.append(Cause(library, version, names, firsts[library, version], *known.of(names, version)))
             reach = {policy.name: policy.priority for policy in self._policies}
             causes.sort(key=lambda cause: (reach[cause.first], [-n for n in _number(cause.version)], cause.library))
-            own = best(self._policies, needs)
             found.append((own.priority, -sum(len(cause.symbols) or 1 for cause in causes), file, own, tuple(causes)))
         found.sort(key=lambda item: item[:3])
         return tuple(

@@ -145,13 +145,13 @@ def _reached(verdict: Verdict) -> Policy:
 def _obstacles(verdict: Verdict, policy: Policy) -> Iterator[str]:
     """What keeps the wheel from one policy; libraries and instruction sets have findings of their own."""
     findings = verdict.of(policy)
+    askers: dict[tuple[str, str], list[str]] = {}
+    for unit in verdict.survey.units if findings.too_recent else ():
+        for need in unit.facts.version_needs:
+            for name in dict.fromkeys(one.name for one in need.versions):
+                askers.setdefault((need.file, name), []).append(unit.member)
     for library, version in findings.too_recent:
-        files = [
-            unit.member
-            for unit in verdict.survey.units
-            for need in unit.facts.version_needs
-            if need.file == library and any(one.name == version for one in need.versions)
-        ]
+        files = askers[library, version]
         more = f" and {len(files) - 1} more" if len(files) > 1 else ""
         yield f"{escape(version)} of {escape(library)} is too recent (needed by {escape(files[0])}{more})"
     for library, symbols in findings.blacklisted:

@@ -6,7 +6,7 @@ No library of this machine is looked at: what the wheel does not hold and no pol
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from fastwheel._audit import judge
@@ -158,8 +158,7 @@ def _between(tag: str, known: Sequence[Policy]) -> Policy | None:
         for version in above.versions.get("GLIBC", ())
         if version in below.versions.get("GLIBC", ()) or _up_to(version, minor)
     )
-    return replace(
-        below,
+    return below._replace(
         name=tag,
         base=tag.removesuffix(f"_{below.arch.value}"),
         aliases=(),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from enum import Enum
+from functools import lru_cache
 from posixpath import dirname, join
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -110,6 +111,12 @@ def expand(entry: str, origin: str, libc: Libc, arch: Arch | None) -> tuple[str,
     """
     if "$" not in entry:
         return (entry,)
+    if entry.startswith("$ORIGIN/") and entry.count("$") == 1:  # nearly always
+        return (origin + entry[len("$ORIGIN") :],)
+    return (_expanded_before if len(entry) < _SHORT else _expanded)(entry, origin, libc, arch)
+
+
+def _expanded(entry: str, origin: str, libc: Libc, arch: Arch | None) -> tuple[str, ...]:
     if libc is Libc.MUSL:
         return (_TOKEN.sub(lambda m: origin if "ORIGIN" in m[0] else m[0], entry),)
     libs = ("lib",) if arch is None else (f"lib/{arch.triple}", "lib64", "lib") if arch.bits == 64 else ("lib",)
@@ -120,6 +127,11 @@ def expand(entry: str, origin: str, libc: Libc, arch: Arch | None) -> tuple[str,
         return _TOKEN.sub(lambda m: values[m["braced"] or m["bare"]], entry)
 
     return tuple(dict.fromkeys(meaning(lib) for lib in libs))
+
+
+#: The entries of a wheel's files are much the same; long ones are not worth keeping.
+_SHORT: Final = 256
+_expanded_before = lru_cache(maxsize=8192)(_expanded)
 
 
 def default_folders(libc: Libc, arch: Arch | None) -> tuple[str, ...]:

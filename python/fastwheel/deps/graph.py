@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fastwheel.errors import FastwheelError, escape
 from fastwheel.portable import slashed
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from fastwheel.deps.search import Search
 
 __all__ = ["build_graph", "closure", "missing", "trace"]
+
+#: Different libraries that a single file may need: none has a tenth of them.
+_MOST_NEEDED: Final = 4000
 
 
 def build_graph(
@@ -67,7 +70,7 @@ def trace(path: str | os.PathLike[str], search: Search, *, opaque: Callable[[str
     """Resolve what an ELF file of this machine needs, as its loader would. The file's key is `Graph.roots[0]`.
 
     Raises:
-        FastwheelError: FW501, the file can't be read or is no ELF file.
+        FastwheelError: FW501, the file can't be read or is no ELF file; FW113, it needs more than can be looked for.
     """
     from fastwheel.deps.files import SystemFile
     from fastwheel.deps.resolve import Resolver
@@ -77,6 +80,10 @@ def trace(path: str | os.PathLike[str], search: Search, *, opaque: Callable[[str
     if not isinstance(file, SystemFile):
         reason = file or "no such file"
         raise FastwheelError(f"cannot read the dependencies of {escape(full)}: {escape(reason)}", code="FW501")
+    count = len(set(file.facts.needed))
+    if count > _MOST_NEEDED:
+        message = f"{escape(full)} needs {count} libraries, {_MOST_NEEDED} are allowed"
+        raise FastwheelError(message, code="FW113")
     resolver = Resolver(search, opaque or (lambda _: False), {})
     return resolver.graph([resolver.add_system(file)])
 

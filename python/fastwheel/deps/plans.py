@@ -6,7 +6,6 @@ Equal paths and plans are one object each, and what a name resolves to can be re
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from posixpath import dirname, normpath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -34,19 +33,20 @@ class Place(NamedTuple):
     in_wheel: bool
 
 
-@dataclass(frozen=True, eq=False, slots=True)
 class Path:
     """A DT_RPATH or DT_RUNPATH, as far as its folders exist. Equal ones are one object.
 
     `late` are the folders whose `$ORIGIN` is taken from the real file instead of the link that led to it.
     """
 
-    via: Via
-    places: tuple[Place, ...]
-    late: tuple[Place, ...]
+    __slots__ = ("late", "places", "via")
+
+    def __init__(self, via: Via, places: tuple[Place, ...], late: tuple[Place, ...]) -> None:
+        self.via = via
+        self.places = places
+        self.late = late
 
 
-@dataclass(frozen=True, eq=False, slots=True)
 class Plan:
     """The search of one object in one chain of loaders. Equal ones are one object.
 
@@ -61,14 +61,25 @@ class Plan:
         settled: by key, the (name, target) of objects of this plan whose needs resolve alike in every process.
     """
 
-    paths: tuple[Path, ...]
-    passes_on: tuple[Path, ...]
-    own: frozenset[str]
-    machine: tuple[Folder, ...]
-    abi: Abi
-    on_machine: dict[str, Found]
-    in_wheel: dict[str, tuple[str | None, str, tuple[str, ...]]] = field(default_factory=dict)
-    settled: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    __slots__ = ("abi", "in_wheel", "machine", "on_machine", "own", "passes_on", "paths", "settled")
+
+    def __init__(
+        self,
+        paths: tuple[Path, ...],
+        passes_on: tuple[Path, ...],
+        own: frozenset[str],
+        machine: tuple[Folder, ...],
+        abi: Abi,
+        on_machine: dict[str, Found],
+    ) -> None:
+        self.paths = paths
+        self.passes_on = passes_on
+        self.own = own
+        self.machine = machine
+        self.abi = abi
+        self.on_machine = on_machine
+        self.in_wheel: dict[str, tuple[str | None, str, tuple[str, ...]]] = {}
+        self.settled: dict[str, tuple[tuple[str, str], ...]] = {}
 
 
 def origin_of(item: Object) -> str:

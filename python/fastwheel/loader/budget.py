@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["Budget", "SpentError"]
+__all__ = ["CHARACTERS", "SYMBOLS", "Budget", "SpentError"]
 
-#: What every wheel may have, and what more for each byte of it. A step is one DT_NEEDED entry followed, one folder
-#: looked into, or so many symbols looked up: a quarter of a microsecond or so. No published wheel takes a tenth of it.
-_LEAST: Final = 600_000
-_PER_BYTE: Final = 1
+#: Steps that every wheel may take, and bytes of a larger one for each further step. A step is one DT_NEEDED entry
+#: followed, one folder looked into, or so many symbols looked up: some tenths of a microsecond.
+_LEAST: Final = 400_000
+_BYTES_PER_STEP: Final = 2
 _ENDLESS: Final = 1 << 62
 #: Symbols that are looked up in one step, and characters of a search path that are read in one.
 SYMBOLS: Final = 4
@@ -30,7 +30,7 @@ class Budget:
     __slots__ = ("left",)
 
     def __init__(self, size: int) -> None:
-        self.left = max(_LEAST, _PER_BYTE * size)
+        self.left = max(_LEAST, size // _BYTES_PER_STEP)
 
     @classmethod
     def endless(cls) -> Budget:

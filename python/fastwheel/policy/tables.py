@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from fastwheel.errors import FastwheelError, escape
 from fastwheel.policy.arch import Arch, Libc
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Policy", "all_names", "android_policy", "by_name", "policies", "source"]
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """One platform that wheels can be tagged for.
 
     Attributes:
@@ -46,14 +44,19 @@ class Policy:
     libc: Libc
     aliases: tuple[str, ...]
     priority: int
-    versions: Mapping[str, frozenset[str]] = field(hash=False, repr=False)
-    allowlist: frozenset[str] = field(hash=False, repr=False)
-    blacklist: Mapping[str, frozenset[str]] = field(hash=False, repr=False)
+    versions: Mapping[str, frozenset[str]]
+    allowlist: frozenset[str]
+    blacklist: Mapping[str, frozenset[str]]
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the mappings as what they show: executors hand policies from one process to another."""
-        values = (getattr(self, item.name) for item in fields(self))
-        return _again, tuple(dict(value) if isinstance(value, MappingProxyType) else value for value in values)
+        return _again, tuple(dict(value) if isinstance(value, MappingProxyType) else value for value in self)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.libc))
+
+    def __repr__(self) -> str:
+        return f"<Policy {self.name}, {self.libc.value}>"
 
     @property
     def is_linux(self) -> bool:
@@ -194,7 +197,7 @@ def android_policy(tag: str) -> Policy:
     if not fitting:
         raise _unknown(tag, "Python on Android begins with API level 21 (PEP 738)")
     best = max(fitting, key=lambda p: int(p.base.rpartition("_")[2]))
-    return replace(best, name=tag, base=f"android_{api}")
+    return best._replace(name=tag, base=f"android_{api}")
 
 
 def all_names() -> tuple[str, ...]:

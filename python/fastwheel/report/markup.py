@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Markup", "element", "joined", "words"]
 
+#: Characters of a line; file names have 255, paths 4,096.
+_LONGEST: Final = 5000
 _VOID: Final = frozenset({"meta", "br", "hr", "col"})
 
 
@@ -26,8 +28,15 @@ class Markup(str):
 
 
 def words(text: str) -> Markup:
-    """Return a text as HTML: what a reader sees is exactly the text, with control characters made visible."""
-    return Markup(html.escape("\n".join(map(escape, text.split("\n")))))
+    """Return a text as HTML: what a reader sees is exactly the text, with control characters made visible.
+
+    Of a line that nobody would read to its end the beginning is left.
+    """
+    return Markup(html.escape("\n".join(map(_line, text.split("\n")))))
+
+
+def _line(text: str) -> str:
+    return escape(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)")
 
 
 def element(name: str, attributes: Mapping[str, str] | None = None, *content: str | Iterable[str]) -> Markup:

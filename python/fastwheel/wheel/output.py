@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import signal
 import stat
 import threading
@@ -153,7 +152,7 @@ class _Draft:
 
 def _temporary_name(target: Path) -> Path:
     """A hidden name beside `target` that no tool takes for a wheel."""
-    tail = f".{secrets.token_hex(6)}.tmp"
+    tail = f".{os.urandom(6).hex()}.tmp"
     head = os.fsencode(f".{target.name}")[: _NAME_MAX - len(tail)]
     return target.with_name(head.decode("utf-8", "ignore") + tail)
 
@@ -168,7 +167,7 @@ def open_spill(folder: Path) -> int:
         if UNNAMED:
             with suppress(OSError):  # not every file system can
                 return os.open(folder, UNNAMED, 0o600)
-        path = folder / f".fastwheel.{secrets.token_hex(8)}.tmp"
+        path = folder / f".fastwheel.{os.urandom(8).hex()}.tmp"
         fd = os.open(path, CREATE | SHORT_LIVED, 0o600)
         if not SHORT_LIVED:
             path.unlink()
