@@ -12,6 +12,7 @@ from posixpath import basename
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from urllib.parse import quote
 
+from fastwheel import engine
 from fastwheel.deps.packages import purl_quote
 from fastwheel.errors import FastwheelError, escape
 
@@ -117,11 +118,13 @@ def _bytes(value: _Json) -> bytes:
 
 
 def _serial_number(body: _Json) -> str:
-    """One for each content: a random one would make repairs irreproducible."""
-    import uuid
+    """One for each content: a random one would make repairs irreproducible.
 
-    content = _bytes(body).decode("ascii")
-    return uuid.uuid5(uuid.uuid5(uuid.NAMESPACE_URL, _NAMESPACE), content).urn
+    It is an UUID of version 8 (RFC 9562, section 5.8) from SHA-256; version 5 would load OpenSSL for its SHA-1.
+    """
+    digits = engine.sha256_many([_NAMESPACE.encode() + b"\n" + _bytes(body)])[0].hex()
+    variant = "89ab"[int(digits[16], 16) % 4]
+    return f"urn:uuid:{digits[:8]}-{digits[8:12]}-8{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
 def _wheel(project: str, version: str, file_name: str) -> _Json:

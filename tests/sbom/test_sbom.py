@@ -208,7 +208,7 @@ def test_same_bytes_in_another_process() -> None:
 
 def test_serial_number_is_of_the_content() -> None:
     first, second = document()["serialNumber"], document(OWN)["serialNumber"]
-    assert re.fullmatch("urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", first)
+    assert re.fullmatch("urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", first)
     assert first == document()["serialNumber"] != second
 
 
