@@ -1,6 +1,6 @@
 """`python -m fastwheel`."""
 
-from fastwheel.cli import main
+from fastwheel.cli import run
 
 if __name__ == "__main__":
-    main()
+    run()

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastwheel.errors import FastwheelError, escape
 from fastwheel.host import host_libc, host_musl
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from fastwheel.wheel.wheel import Wheel
 
 __all__ = ["audit", "examine", "judge"]
+
+#: Files named in a message.
+_MOST_NAMED: Final = 10
 
 
 def audit(
@@ -189,7 +192,9 @@ def _not_a_platform_wheel(wheel: Wheel, found: Survey) -> FastwheelError:
             code="FW600",
             hint="a pure Python wheel needs no repair; --allow-pure-python-wheel makes that a success",
         )
-    others = ", ".join(f"{escape(name)} ({reason})" for name, reason in found.ignored)
+    others = ", ".join(f"{escape(name)} ({reason})" for name, reason in found.ignored[:_MOST_NAMED])
+    if len(found.ignored) > _MOST_NAMED:
+        others += f" and {len(found.ignored) - _MOST_NAMED} more"
     return FastwheelError(
         "Invalid binary wheel: no ELF executable or shared library for its platform found in"
         f" {escape(wheel.path.name)}" + (others and f", only {others}"),

@@ -9,6 +9,7 @@ from posixpath import basename
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from fastwheel import engine
+from fastwheel.deps.folders import MAX_ENTRIES
 from fastwheel.errors import ElfError, FastwheelError, escape
 from fastwheel.policy.arch import Arch, Libc, arch_from_tags, arch_of, libc_from_tags, libc_of, machine_name
 from fastwheel.wheel.layout import SITE
@@ -27,8 +28,12 @@ __all__ = ["Survey", "Unit", "survey"]
 
 #: How often its ELF files may need each of the libraries that they may need, on average; and how many bytes of a larger
 #: wheel allow for one more. Published wheels have hundreds of times as many bytes.
-_TIMES: Final = 3
+_TIMES: Final = 2
 _BYTES_PER_ENTRY: Final = 256
+#: Libraries times the folders of the search path of each file that needs them, besides one for each byte of the wheel.
+_PLACES: Final = 500_000
+#: Files that are named as ignored.
+_MOST_IGNORED: Final = 100
 
 
 class Unit(NamedTuple):
@@ -138,13 +143,15 @@ def _check_needed(wheel: Wheel, found: Sequence[tuple[Member, Facts]]) -> None:
     most = archive.limits.needed
     # Together they may need each of them several times, and more in a larger wheel.
     entries = _TIMES * most + archive.size // _BYTES_PER_ENTRY
+    places = _PLACES + archive.size
     needed: set[str] = set()
     for member, facts in found:
         own = set(facts.needed)
         needed |= own
         entries -= len(own)
-        if entries < 0:
-            message = f"up to '{shown(member.name)}', its ELF files need more libraries than can be followed"
+        places -= len(own) * min((facts.runpath or facts.rpath or "").count(":"), MAX_ENTRIES)
+        if entries < 0 or places < 0:
+            message = f"up to '{shown(member.name)}', its ELF files need more libraries than can be looked for"
             limit(archive.label, message, "needed")
         if len(needed) > most:
             message = f"up to '{shown(member.name)}', its ELF files need {len(needed)} libraries, {most} are allowed"
@@ -201,7 +208,9 @@ def _sort_out(
         if scheme != SITE:
             path = f"../{scheme}/{path}"
         units.append(Unit(member.name, path, scheme, facts, _python_module(member.name, facts)))
-    notes += [f"ignoring {escape(name)}: {reason}" for name, reason in ignored]
+    notes += [f"ignoring {escape(name)}: {reason}" for name, reason in ignored[:_MOST_IGNORED]]
+    if len(ignored) > _MOST_IGNORED:
+        notes.append(f"ignoring {len(ignored) - _MOST_IGNORED} more files for other machines, or that are none")
     return Survey(tuple(units), tuple(ignored), arch, libc, digests, tuple(notes), _needs_narrow_python(wheel, units))
 
 

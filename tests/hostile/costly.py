@@ -181,21 +181,21 @@ def ring(rng: Random, share: float) -> list[Part]:
 
 def all_of_all(rng: Random, share: float) -> list[Part]:
     """Libraries of which each needs all."""
-    count = int(118 * share) + 1
+    count = int(87 * share) + 1
     order = rng.sample(range(count), count)
     return graph(count, lambda i: order)
 
 
 def random_graph(rng: Random, share: float) -> list[Part]:
     """Libraries that need some others, in no order."""
-    count, fan = rng.choice([(1400, 2), (1200, 8), (330, 40)])
+    count, fan = rng.choice([(1400, 2), (950, 8), (190, 40)])
     count = int(count * share) + 2
     return graph(count, lambda i: [rng.randrange(count) for _ in range(fan)])
 
 
 def layers(rng: Random, share: float) -> list[Part]:
     """Layers of libraries, each needing the whole next layer."""
-    wide, count = rng.choice([(5, 1200), (20, 650), (40, 340)])
+    wide, count = rng.choice([(5, 1200), (20, 380), (40, 200)])
     deep = max(int(count * share) // wide, 1)
     return graph(wide * deep, lambda i: range((i // wide + 1) * wide, min((i // wide + 2) * wide, wide * deep)))
 
@@ -222,7 +222,7 @@ def ring_of_rpaths(rng: Random, share: float) -> list[Part]:
 
 def missing(rng: Random, share: float) -> list[Part]:
     """Libraries that need many that are nowhere."""
-    count, fan = int(100 * share) + 1, int(130 * share) + 1
+    count, fan = int(79 * share) + 1, int(99 * share) + 1
     return graph(count, lambda i: range(100_000, 100_000 + fan))
 
 
@@ -230,23 +230,29 @@ def many_missing(rng: Random, share: float) -> list[Part]:
     """One library that needs thousands, all nowhere, with a long search path in a wheel of many folders."""
     folders = [b"$ORIGIN/f%d" % i for i in range(1000)]
     made = [Part(f"demo/f{i}/x.txt") for i in range(int(1000 * share))]
-    return [*made, Part("demo/x.so", library(needed=names(int(3900 * share) + 1), runpath=b":".join(folders)))]
+    return [*made, Part("demo/x.so", library(needed=names(int(550 * share) + 1), runpath=b":".join(folders)))]
 
 
 def many_missing_twice(rng: Random, share: float) -> list[Part]:
     """Several of them."""
     folders = [b"$ORIGIN/f%d" % i for i in range(1000)]
     made = [Part(f"demo/f{i}/x.txt") for i in range(int(1000 * share))]
-    for i in range(int(8 * share) + 1):
+    for i in range(int(4 * share) + 1):
         path = b":".join(folders[i:] + folders[:i])
-        made.append(Part(f"demo/l{i}.so", library(needed=names(int(1500 * share) + 1, "g"), runpath=path)))
+        made.append(Part(f"demo/l{i}.so", library(needed=names(int(180 * share) + 1, "g"), runpath=path)))
     return made
+
+
+def machine_folders(rng: Random, share: float) -> list[Part]:
+    """Libraries that need thousands, with long search paths of folders of the machine."""
+    wanted = names(int(280 * share) + 1, "g")
+    return [Part(f"demo/l{i}.so", library(needed=wanted, runpath=b":".join(THERE[i:] + THERE[:i]))) for i in range(2)]
 
 
 def search_paths(rng: Random, share: float) -> list[Part]:
     """Many libraries with long search paths of many spellings."""
     made = []
-    for i in range(int(60 * share) + 1):
+    for i in range(int(8 * share) + 1):
         path = b":".join(b"$ORIGIN/" + b"../demo/" * (j % 50) + b"./" * (j // 50) for j in range(1000))
         made.append(Part(f"demo/l{i}.so", library(needed=names(60), runpath=path)))
     return made
@@ -256,13 +262,13 @@ def tokens(rng: Random, share: float) -> list[Part]:
     """Search paths and names full of tokens."""
     entry = b"${ORIGIN}/$LIB/$PLATFORM" * 40
     path = b":".join(entry + b"%d" % i for i in range(int(120 * share) + 1))
-    needed = [b"$ORIGIN/$LIB/%d/$PLATFORM.so" % i for i in range(int(3000 * share) + 1)]
+    needed = [b"$ORIGIN/$LIB/%d/$PLATFORM.so" % i for i in range(int(1900 * share) + 1)]
     return [Part(f"demo/l{i}.so", library(needed=needed, runpath=path + b"%d" % i)) for i in range(4)]
 
 
 def symbols(rng: Random, share: float) -> list[Part]:
     """Libraries that define many symbols, and ask each other for as many."""
-    count, each = rng.choice([(10, 4000), (60, 600), (110, 300)])
+    count, each = rng.choice([(10, 4000), (60, 600), (85, 400)])
     each = int(each * share) + 1
     made = []
     for i in range(count):
@@ -275,7 +281,7 @@ def symbols(rng: Random, share: float) -> list[Part]:
 
 def undefined(rng: Random, share: float) -> list[Part]:
     """Libraries that ask for the same symbols, which nothing defines, and load each other."""
-    count, each = rng.choice([(1, 80_000), (30, 4000), (110, 700)])
+    count, each = rng.choice([(1, 80_000), (30, 4000), (85, 800)])
     each = int(each * share) + 1
     asks = [(b"no_such_%d" % j, -1) for j in range(each)]
     content = library(needed=names(count), runpath=b"$ORIGIN", asks=asks)
@@ -305,7 +311,7 @@ def modules(rng: Random, share: float) -> list[Part]:
 
 def version_needs(rng: Random, share: float) -> list[Part]:
     """Versions asked of a library that defines as many others."""
-    count, each = rng.choice([(1, 10_000), (20, 1500), (100, 250)])
+    count, each = rng.choice([(1, 10_000), (20, 1500), (85, 300)])
     each = int(each * share) + 1
     made = []
     for i in range(count):
@@ -382,7 +388,7 @@ def faults(rng: Random, share: float) -> list[Part]:
 
 def programs(rng: Random, share: float) -> list[Part]:
     """Many programs that need one another's libraries."""
-    count = int(220 * share) + 2
+    count = int(168 * share) + 2
     made = graph(count // 2, lambda i: [(i + 1) % max(count // 2, 1)])
     for i in range(count // 2):
         content = library(
@@ -481,8 +487,8 @@ KINDS: dict[str, Callable[[Random, float], list[Part]]] = {
     one.__name__.replace("_", "-"): one
     for one in (
         ring, all_of_all, random_graph, layers, chain, ring_of_rpaths, missing, many_missing, many_missing_twice,
-        search_paths, tokens, symbols, undefined, python_symbols, modules, version_needs, version_files, glibc_versions,
-        long_names, clashes, faults, programs, grafts, places, deep_folders, files, other_machines, bills, info_files,
+        machine_folders, search_paths, tokens, symbols, undefined, python_symbols, modules, version_needs,
+        version_files, glibc_versions, long_names, clashes, faults, programs, grafts, places, deep_folders, files, other_machines, bills, info_files,
         licenses, twins,
     )
 }  # fmt: skip

@@ -62,12 +62,15 @@ CASES: dict[str, tuple[Callable[[Tools], bytes], str]] = {
     "circle": (
         lambda t: wheel(
             t,
-            *files(150, "demo/l{}.so", lambda i: elf([b"l%d.so" % j for j in range(150)], b"$ORIGIN", text=b"%d" % i))
+            *files(85, "demo/l{}.so", lambda i: elf([b"l%d.so" % j for j in range(85)], b"$ORIGIN", text=b"%d" % i))
         ),
         "ok",
     ),
     "folders": (
-        lambda t: wheel(t, Part("demo/x.so", elf([b"l%d.so" % i for i in range(2000)], b":".join(FOLDERS)))), "FW500"
+        lambda t: wheel(t, Part("demo/x.so", elf([b"l%d.so" % i for i in range(2000)], b":".join(FOLDERS)))), "FW113"
+    ),
+    "fewer-folders": (
+        lambda t: wheel(t, Part("demo/x.so", elf([b"l%d.so" % i for i in range(480)], b":".join(FOLDERS)))), "FW500"
     ),
     "elf-files": (lambda t: wheel(t, *files(1500, "demo/l{}.so", lambda i: elf([b"libm.so.6"], text=b"%d" % i))), "ok"),
     "record-rows": (lambda t: wheel(t, record=b"demo/__init__.py,,\n" * 40_000 + RECORD), "ok"),

@@ -27,6 +27,8 @@ __all__ = ["build_graph", "closure", "missing", "trace"]
 
 #: Different libraries that a single file may need: none has a tenth of them.
 _MOST_NEEDED: Final = 4000
+#: Those, times the entries of its search path.
+_MOST_PLACES: Final = 400_000
 
 
 def build_graph(
@@ -81,8 +83,9 @@ def trace(path: str | os.PathLike[str], search: Search, *, opaque: Callable[[str
         reason = file or "no such file"
         raise FastwheelError(f"cannot read the dependencies of {escape(full)}: {escape(reason)}", code="FW501")
     count = len(set(file.facts.needed))
-    if count > _MOST_NEEDED:
-        message = f"{escape(full)} needs {count} libraries, {_MOST_NEEDED} are allowed"
+    folders = (file.facts.runpath or file.facts.rpath or "").count(":") + 1
+    if count > _MOST_NEEDED or count * folders > _MOST_PLACES:
+        message = f"{escape(full)} needs {count} libraries from {folders} folders: more than can be looked for"
         raise FastwheelError(message, code="FW113")
     resolver = Resolver(search, opaque or (lambda _: False), {})
     return resolver.graph([resolver.add_system(file)])
