@@ -488,8 +488,8 @@ KINDS: dict[str, Callable[[Random, float], list[Part]]] = {
     for one in (
         ring, all_of_all, random_graph, layers, chain, ring_of_rpaths, missing, many_missing, many_missing_twice,
         machine_folders, search_paths, tokens, symbols, undefined, python_symbols, modules, version_needs,
-        version_files, glibc_versions, long_names, clashes, faults, programs, grafts, places, deep_folders, files, other_machines, bills, info_files,
-        licenses, twins,
+        version_files, glibc_versions, long_names, clashes, faults, programs, grafts, places, deep_folders, files,
+        other_machines, bills, info_files, licenses, twins,
     )
 }  # fmt: skip
 

@@ -307,7 +307,7 @@ def test_both_engines_and_plain_data(toolbox: Toolbox, monkeypatch: pytest.Monke
 def test_files_that_all_need_each_other(toolbox: Toolbox, count: int, refused: bool) -> None:
     names = [f"lib{number}.so" for number in range(count)]
     stub = toolbox.library("lib.so", "f", flags=["-nostdlib"]).read_bytes()
-    content = engine.edit(stub, Edit(add_needed=tuple(names[:100]), runpath="$ORIGIN"))
+    content = engine.edit(stub, Edit(add_needed=tuple(names[:70]), runpath="$ORIGIN"))
     wheel = toolbox.wheel({f"p/{name}": content for name in names}, tag="py3-none-manylinux2014_x86_64")
     begin = time.monotonic()
     if refused:
