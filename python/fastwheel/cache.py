@@ -1,4 +1,4 @@
-"""Finished grafts on disk, for all calls of a CI job: what was edited and deflated once is not made again.
+"""Finished members on disk, for all calls of a CI job: what was edited and deflated once is not made again.
 
 Off unless the user names a folder (`--cache-dir`, FASTWHEEL_CACHE_DIR). An entry is named by all that decides its
 bytes, is checked as a whole whenever it is used, and appears under its name complete or not at all, so that any number

@@ -33,6 +33,8 @@ __all__ = ["Finished", "Order", "Workshop"]
 
 #: Stripped contents that are in memory at one time, bytes, unless a single one has more.
 _STRIPPED: Final = 32 << 20
+#: Smaller members of the wheel are made sooner than looked up, bytes.
+_WORTH_AN_ENTRY: Final = 64 << 10
 _CHUNK: Final = 1 << 20
 
 
@@ -76,7 +78,7 @@ class Workshop:
         level: of deflate, 0 to 9.
         jobs: threads; 0 is one per processor.
         strip: drop symbol tables and debugging sections.
-        cache: finished grafts on disk.
+        cache: finished members on disk.
 
     Attributes:
         searches: what is known of this machine's libraries, for audits to share.
@@ -165,12 +167,16 @@ class Workshop:
                 return found
             spill = self._spill()
             try:
-                todo = [index for index in todo if not self._from_cache(orders[index], spill, found, index)]
-                for indices, tasks in self._batches(orders, todo):
+                entries = {index: self._entry(orders[index], archive) for index in todo} if self._cache else {}
+                for index, entry in entries.items():
+                    found[index] = self._from_cache(orders[index], entry, spill)
+                for indices, tasks in self._batches(orders, [index for index in todo if found[index] is None]):
                     made = engine.pack(spill, tasks, self._level, archive=archive, jobs=self._jobs)
                     for index, packed in zip(indices, made, strict=True):
                         if packed is not None:
-                            found[index] = self._keep(orders[index], _finished(packed, spill), packed.identity)
+                            found[index] = finished = _finished(packed, spill)
+                            self._keep(orders[index], finished, packed.identity)
+                            self._to_cache(entries.get(index), finished)
             except OSError as error:
                 raise write_error(self._folder / "new wheels", error) from error
             return found
@@ -180,7 +186,7 @@ class Workshop:
         self._spills.append(spill)
         return spill
 
-    # -- grafts that may be wanted again -----------------------------------------------------------------------
+    # -- what may be wanted again ------------------------------------------------------------------------------
 
     def _key(self, order: Order) -> tuple[bytes, Edit] | None:
         """What stands for a graft: what it was made of, and how."""
@@ -192,11 +198,11 @@ class Workshop:
         key = self._key(order)
         return None if key is None else self._finished.get(key)
 
-    def _keep(self, order: Order, finished: Finished, identity: engine.Identity | None) -> Finished:
+    def _keep(self, order: Order, finished: Finished, identity: engine.Identity | None) -> None:
         """Remember a finished graft, if it was made of the file that was hashed."""
         key = self._key(order)
         if key is None or not isinstance(order.source, str):
-            return finished
+            return
         if (identity or _identity(order.source)) != self._studied[order.source].identity:
             raise FastwheelError(
                 f"{escape(order.label)} was changed while it was read",
@@ -204,34 +210,48 @@ class Workshop:
                 hint="try again once it is complete",
             )
         self._finished[key] = finished
-        if self._cache is not None:
-            from fastwheel.cache import Cached
 
-            packed = finished.packed
-            about = Cached(
-                packed.method, packed.crc, packed.size, finished.sha256, packed.compressed_size, finished.names
-            )
-            self._cache.put(self._cache_key(key), about, _data(packed))
-        return finished
-
-    def _cache_key(self, key: tuple[bytes, Edit]) -> str:
+    def _entry(self, order: Order, archive: int) -> str | None:
+        """The name of the cache's entry for a member, which hangs on all that decides its data; None if it has none."""
         from fastwheel.cache import entry_key
 
-        return entry_key(*key, self._level, strip=self._strip)
+        source: bytes
+        if order.edit is None or isinstance(order.source, bytes):
+            return None
+        if isinstance(order.source, str):
+            if not order.shared:
+                return None
+            source = self._studied[order.source].sha256
+        elif order.source.size < _WORTH_AN_ENTRY:
+            return None
+        else:
+            # Of a member the stream counts: most of it stays as it is.
+            source = _stream_hash(archive, order.source)
+        return entry_key(source, order.edit, self._level, strip=self._strip)
 
-    def _from_cache(self, order: Order, spill: int, found: list[Finished | None], index: int) -> bool:
-        """Whether the graft is on disk; then it is put into the spill."""
-        key = self._key(order)
-        if self._cache is None or key is None:
-            return False
+    def _from_cache(self, order: Order, entry: str | None, spill: int) -> Finished | None:
+        """A member that is on disk, put into the spill."""
+        if self._cache is None or entry is None:
+            return None
         at = os.fstat(spill).st_size
-        cached = self._cache.get(self._cache_key(key), spill, at)
+        cached = self._cache.get(entry, spill, at)
         if cached is None:
-            return False
+            return None
         pieces = (Piece(spill, at, cached.data_size),) if cached.data_size else ()
-        packed = Packed(cached.method, cached.crc, cached.size, b"", pieces)
-        found[index] = self._finished[key] = Finished(packed, cached.sha256, cached.names)
-        return True
+        finished = Finished(Packed(cached.method, cached.crc, cached.size, b"", pieces), cached.sha256, cached.names)
+        key = self._key(order)
+        if key is not None:
+            self._finished[key] = finished
+        return finished
+
+    def _to_cache(self, entry: str | None, finished: Finished) -> None:
+        if self._cache is None or entry is None:
+            return
+        from fastwheel.cache import Cached
+
+        packed = finished.packed
+        about = Cached(packed.method, packed.crc, packed.size, finished.sha256, packed.compressed_size, finished.names)
+        self._cache.put(entry, about, _data(packed))
 
     # -- tasks -------------------------------------------------------------------------------------------------
 
@@ -279,6 +299,21 @@ def _stripped(order: Order, before: bytes) -> Task | None:
 def _finished(packed: engine.Packed, spill: int) -> Finished:
     pieces = tuple(Piece(spill, offset, size) for offset, size in packed.ranges)
     return Finished(Packed(packed.method, packed.crc, packed.size, b"", pieces), packed.sha256, packed.names)
+
+
+def _stream_hash(archive: int, span: Span) -> bytes:
+    """SHA-256 of a member's data and of what the archive says of them."""
+    from hashlib import sha256
+
+    hasher = sha256(repr((span.method, span.size, span.crc, span.compressed_size)).encode())
+    at, stop = span.offset, span.offset + span.compressed_size
+    while at < stop:
+        data = pread(archive, min(_CHUNK, stop - at), at)
+        if not data:
+            break  # cut off meanwhile: reading it will tell
+        hasher.update(data)
+        at += len(data)
+    return hasher.digest()
 
 
 def _data(packed: Packed) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -66,6 +67,48 @@ def test_the_second_run_makes_nothing(run: Callable[..., list[str]], tmp_path: P
     assert len(before) == 2
     assert run() == []
     assert {path: path.read_bytes() for path in entries(tmp_path / "cache")} == before
+
+
+def test_changed_members_are_kept_by_their_streams(
+    toolbox: Toolbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another stream of the same content is another entry: most of it would stay in the output."""
+    deep = toolbox.library("libdeep.so.1", "deep")
+    ballast = tmp_path / "ballast.h"
+    numbers = ",".join(str(n * n * 2654435761 >> 13 & 63) for n in range(400_000))
+    ballast.write_text(f"__attribute__((used)) static const unsigned char noise[] = {{{numbers}}};")
+    large = toolbox.module("large", "deep", deep, flags=["-include", str(ballast)])
+    wheel = toolbox.wheel({"pkg/large.so": large, "pkg/small.so": toolbox.module("small", "deep", deep)})
+    packed: list[str] = []
+    pack = engine.pack
+
+    def noting(spill: int, tasks: Sequence[engine.Task], *rest: object, **named: object) -> object:
+        packed.extend(Path(task.label).name for task in tasks)
+        return pack(spill, tasks, *rest, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(engine, "pack", noting)
+
+    def repaired(**options: object) -> tuple[bytes, list[str]]:
+        packed.clear()
+        environ = {"LD_LIBRARY_PATH": str(toolbox.system)}
+        done = fastwheel.repair(wheel, tmp_path / "out", environ=environ, **options)  # type: ignore[arg-type]
+        assert done.path is not None
+        return done.path.read_bytes(), sorted(packed)
+
+    cache = tmp_path / "cache"
+    plain, names = repaired()
+    assert repaired(cache_dir=cache) == (plain, names)
+    assert names == ["large.so", "libdeep.so.1", "small.so"]
+    assert repaired(cache_dir=cache) == (plain, ["small.so"])
+    with zipfile.ZipFile(wheel) as archive:
+        contents = {info: archive.read(info) for info in archive.infolist()}
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for info, content in contents.items():
+            archive.writestr(info, content, compresslevel=1)
+    other, _ = repaired()
+    assert other != plain
+    assert repaired(cache_dir=cache) == (other, ["large.so", "small.so"])
+    assert repaired(cache_dir=cache) == (other, ["small.so"])
 
 
 def test_other_options_are_other_entries(run: Callable[..., list[str]], tmp_path: Path) -> None:
