@@ -19,14 +19,26 @@ __all__ = ["error_block", "plan_text", "repair_text", "show_text", "size_text"]
 
 #: Names out of a wheel can have any length.
 _LONGEST: Final = 1500
+#: Characters of all of them but the hint.
+_MOST_OF_BLOCK: Final = 12_000
 
 
 def error_block(error: FastwheelError) -> str:
     """Return the one block that a fault is shown as: what, where it was looked, what to do."""
-    lines = [f"error: {error.message}", *(f"  {detail}" for detail in error.details)]
+    lines = [_cut(f"error: {error.message}"), *(_cut(f"  {detail}") for detail in error.details)]
+    room = _MOST_OF_BLOCK
+    for number, line in enumerate(lines):
+        room -= len(line)
+        if room < 0 and number:
+            lines[number:] = [f"  and {len(lines) - number} more lines like these"]
+            break
     if error.hint is not None:
-        lines.append(f"hint: {error.hint}")
-    return "\n".join(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…" for line in lines)
+        lines.append(_cut(f"hint: {error.hint}"))
+    return "\n".join(lines)
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
 def show_text(verdict: Verdict, *, verbose: bool = False) -> str:
