@@ -8,6 +8,7 @@ use fastwheel_elf::{Edit, Facts, MAGIC, Patch, plan_edit};
 
 use crate::file::{Content as Whole, Draft, memory_file, read_at};
 use crate::guard::Fault;
+use crate::memory::zeros;
 use crate::sparse::fetched;
 
 /// From this size on an edited content is a private mapping of the old one, not a second copy of it.
@@ -213,10 +214,4 @@ fn inside<'a>(buffer: &'a mut [u8], whole: &Range<u64>, part: &Range<u64>) -> Op
     let start = usize::try_from(part.start.checked_sub(whole.start)?).ok()?;
     let size = usize::try_from(part.end.checked_sub(part.start)?).ok()?;
     buffer.get_mut(start..)?.get_mut(..size).filter(|room| !room.is_empty())
-}
-
-/// `size` zero bytes, or a fault instead of an abort.
-pub fn zeros(size: usize) -> Result<Vec<u8>, Fault> {
-    Vec::<u8>::new().try_reserve_exact(size).map_err(|_| Fault::Memory)?;
-    Ok(vec![0; size])
 }

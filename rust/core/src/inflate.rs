@@ -8,6 +8,7 @@ use libdeflater::{Crc, Decompressor};
 
 use crate::file::read_at;
 use crate::guard::Fault;
+use crate::memory::zeros;
 
 /// What the central directory says of one member.
 #[derive(Clone, Copy, Debug)]
@@ -240,7 +241,7 @@ impl Inflater {
             }
         } else {
             self.stream.reset(false);
-            let mut chunk = buffer(CHUNK)?;
+            let mut chunk = zeros(CHUNK)?;
             loop {
                 // One byte more than declared may appear, and is then the proof of a lie about the size.
                 let room = span.size.saturating_sub(produced).saturating_add(1).min(CHUNK as u64);
@@ -318,7 +319,7 @@ impl<'a> Input<'a> {
             file,
             offset: span.offset,
             left: span.compressed_size,
-            chunk: buffer(chunk)?,
+            chunk: zeros(chunk)?,
             used: 0,
             held: 0,
             short: false,
@@ -363,16 +364,9 @@ fn at_least(buffer: &mut Vec<u8>, size: usize) -> Result<&mut [u8], Fault> {
     if buffer.len() < size {
         // What is there is not needed: never hold both.
         *buffer = Vec::new();
-        *buffer = self::buffer(size)?;
+        *buffer = zeros(size)?;
     }
     Ok(buffer.get_mut(..size).unwrap_or_default())
-}
-
-/// `size` zero bytes, or a fault instead of the abort that `vec!` knows. The kernel gives their pages at the first write:
-/// a member that declares more than it holds costs nothing.
-fn buffer(size: usize) -> Result<Vec<u8>, Fault> {
-    Vec::<u8>::new().try_reserve_exact(size).map_err(|_| Fault::Memory)?;
-    Ok(vec![0; size])
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod file;
 mod guard;
 mod inflate;
 mod links;
+mod memory;
 mod pack;
 mod pool;
 mod scan;

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::content::zeros;
 use crate::guard::Fault;
+use crate::memory::zeros;
 
 /// Kept of every file before anything is known of it: the tables of most libraries lie there.
 const FIRST: u64 = 4 * 1024 * 1024;

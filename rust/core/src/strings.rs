@@ -6,9 +6,9 @@ use std::fs::File;
 use memchr::memmem::Finder;
 use memchr::{memchr, memrchr};
 
-use crate::content::zeros;
 use crate::file::read_at;
 use crate::guard::Fault;
+use crate::memory::zeros;
 
 /// The longest C string that is looked at, bytes; so many before and behind a hit are looked at, too.
 const LONGEST: usize = 1024;

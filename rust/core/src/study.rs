@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
-use crate::content::zeros;
 use crate::file::{open_regular, read_at};
 use crate::guard::Fault;
+use crate::memory::zeros;
 use crate::pack::{Identity, identity};
 use crate::pool;
 use crate::strings::strings;

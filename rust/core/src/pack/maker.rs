@@ -12,10 +12,11 @@ use libdeflater::{Crc, crc32};
 use sha2::{Digest, Sha256};
 
 use super::task::{Failure, Packed, Source, Task, Trouble, identity};
-use crate::content::{Content, Names, zeros};
+use crate::content::{Content, Names};
 use crate::file::{memory_file, open_regular, read_at};
 use crate::guard::Fault;
 use crate::inflate::{DEFLATED, Inflater, STORED, Span, Stop};
+use crate::memory::zeros;
 use crate::spill::{Range as Place, Spill};
 
 /// Larger members are inflated piece by piece: at once takes the compressed bytes and the content in memory.
