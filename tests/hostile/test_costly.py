@@ -67,6 +67,10 @@ def judge(tmp_path: Path, tools: Tools, server: Server, name: str, content: byte
     if not name.endswith(".whl"):
         verbs = ELF_VERBS
         plain.write_bytes(tools.plain)
+    elif not THOROUGH:  # the dearest two of each, and one of the others in turn
+        others = [verb for verb in VERBS if verb not in ("verify", "report")]
+        chosen = {"verify", "report", others[sum(content) % len(others)]}
+        verbs = {verb: options for verb, options in VERBS.items() if verb in chosen}
     found = [text for verb, options in verbs.items() for text in complaints(arena, verb, options, path, plain)]
     arena.close()
     assert not found, "\n".join(found)
