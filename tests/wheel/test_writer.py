@@ -247,7 +247,7 @@ def test_where_the_kernel_copies_no_ranges(kit, tmp_path, monkeypatch, number):
     first, second = tmp_path / "1.whl", tmp_path / "2.whl"
     rewrite(source, first)
     if number is None:
-        monkeypatch.delattr(os, "copy_file_range")
+        monkeypatch.setattr(writer_module, "copy_file_range", None)
     else:
         calls = []
 
@@ -255,7 +255,7 @@ def test_where_the_kernel_copies_no_ranges(kit, tmp_path, monkeypatch, number):
             calls.append(count)
             raise OSError(number, os.strerror(number))
 
-        monkeypatch.setattr(os, "copy_file_range", refuse)
+        monkeypatch.setattr(writer_module, "copy_file_range", refuse)
     rewrite(source, second)
     assert number is None or calls
     assert first.read_bytes() == second.read_bytes()
@@ -272,7 +272,7 @@ def test_ranges_that_come_in_pieces(kit, tmp_path, monkeypatch):
         piece = min(count, next(counts, 5000))
         return real(src, dst, piece, offset_src) if piece else 0
 
-    monkeypatch.setattr(os, "copy_file_range", short)
+    monkeypatch.setattr(writer_module, "copy_file_range", short)
     rewrite(source, second)
     assert first.read_bytes() == second.read_bytes()
 
@@ -286,7 +286,7 @@ def test_runs_of_members_are_one_range(kit, tmp_path, monkeypatch):
         calls.append(count)
         return real(src, dst, count, offset_src)
 
-    monkeypatch.setattr(os, "copy_file_range", count)
+    monkeypatch.setattr(writer_module, "copy_file_range", count)
     rewrite(source, tmp_path / "out.whl")
     assert len(calls) == 1
 

@@ -184,12 +184,13 @@ def test_no_proof_no_file(source, out):
 
 
 def test_temporary_names_that_are_taken(source, out, whole, monkeypatch):
-    names = iter(["taken", "taken", "free"])
-    (out / ".x.whl.taken.tmp").write_bytes(b"another process writes here")
-    monkeypatch.setattr(output.secrets, "token_hex", lambda _n: next(names))
+    names = iter([b"\xaa", b"\xaa", b"\xbb"])
+    (out / ".x.whl.aa.tmp").write_bytes(b"another process writes here")
+    monkeypatch.setattr(os, "urandom", lambda _n: next(names))
     write(source, out / "x.whl")
-    assert sorted(os.listdir(out)) == [".x.whl.taken.tmp", "x.whl"]
-    assert (out / ".x.whl.taken.tmp").read_bytes() == b"another process writes here"
+    assert next(names, None) is None
+    assert sorted(os.listdir(out)) == [".x.whl.aa.tmp", "x.whl"]
+    assert (out / ".x.whl.aa.tmp").read_bytes() == b"another process writes here"
     assert (out / "x.whl").read_bytes() == whole
 
 

@@ -64,14 +64,16 @@ class Record(NamedTuple):
                 that leaves the folder of installation.
         """
         try:
-            text = content.removeprefix(MARK).decode()
+            content.decode()
         except UnicodeDecodeError:
             _bad("RECORD is not UTF-8")
+        # Decoded again line by line: a StringIO would take four bytes a character while it is read.
+        lines = io.TextIOWrapper(io.BytesIO(content.removeprefix(MARK)), encoding="utf-8", newline="")
         rows: dict[str, Row] = {}
         repeated: list[str] = []
         make = Row._make
         try:
-            for fields in csv.reader(io.StringIO(text, newline=""), strict=True):
+            for fields in csv.reader(lines, strict=True):
                 if not fields:
                     continue
                 if len(fields) != 3:
