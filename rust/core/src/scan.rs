@@ -12,13 +12,13 @@ use crate::inflate::{Damage, Inflater, Span, Stop};
 use crate::pool;
 use crate::sparse::Sparse;
 
-/// What was found of one member.
+/// What was found of one member. Boxed, because a wheel may have 100,000 members and few of them are ELF files.
 #[derive(Default)]
 pub struct Scanned {
     /// Of an ELF file that can be read.
-    pub facts: Option<Facts>,
+    pub facts: Option<Box<Facts>>,
     /// Of an ELF file that cannot.
-    pub error: Option<fastwheel_elf::Error>,
+    pub error: Option<Box<fastwheel_elf::Error>>,
     /// How the content contradicts the central directory; there is nothing else then.
     pub damage: Option<Damage>,
     /// Of the content, where asked.
@@ -137,8 +137,8 @@ impl Scanned {
     /// What reading an ELF file gives.
     fn of(content: &[u8]) -> Self {
         match fastwheel_elf::read(content) {
-            Ok(facts) => Self { facts: Some(facts), ..Self::default() },
-            Err(error) => Self { error: Some(error), ..Self::default() },
+            Ok(facts) => Self { facts: Some(Box::new(facts)), ..Self::default() },
+            Err(error) => Self { error: Some(Box::new(error)), ..Self::default() },
         }
     }
 }
