@@ -24,6 +24,12 @@ def ring(count: int) -> list[Part]:
     ]
 
 
+def programs(count: int) -> list[Part]:
+    """Programs that need the first library of a ring."""
+    start = library(needed=[b"l0.so"], runpath=b"$ORIGIN", interpreter=b"/lib64/ld-linux-x86-64.so.2", kind=2)
+    return [Part(f"demo/program{i}", start + b"%d" % i) for i in range(count)]
+
+
 def made(folder: Path, parts: list[Part]) -> Path:
     name, content = wheel_of(parts)
     path = folder / name
@@ -32,13 +38,21 @@ def made(folder: Path, parts: list[Part]) -> Path:
 
 
 def test_what_was_not_loaded_is_an_error(tmp_path: Path) -> None:
-    verified = fastwheel.verify(made(tmp_path, ring(1200)))
+    verified = fastwheel.verify(made(tmp_path, [*ring(1000), *programs(400)]))
     assert not verified.proved
     (found,) = [item for item in verified.findings if item.code == "FV309"]
     assert found.level == "error"
     assert "more were not loaded" in found.message
     assert found.member is not None
+    assert found.member.startswith("demo/program")
     assert any(line.startswith("not loaded either: ") for line in found.details)
+
+
+def test_what_others_bring_along_need_not_be_loaded_alone(tmp_path: Path) -> None:
+    """A thousand libraries in a circle, or behind each other, each of which loads all the others."""
+    for links in (ring(1200), [*programs(1), *ring(1200)]):
+        verified = fastwheel.verify(made(tmp_path, links))
+        assert not [item for item in verified.findings if item.code.startswith("FV3") and item.level == "error"]
 
 
 def test_a_smaller_circle_is_followed(tmp_path: Path) -> None:

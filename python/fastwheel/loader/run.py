@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, replace
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Final
@@ -59,6 +58,8 @@ def run(
 ) -> tuple[Outcome, ...]:
     """Load each root in a fresh process, as many as the budget allows; of the others an error says that they were not.
 
+    Libraries come last: those that a module or a program brought along need not be loaded alone.
+
     Args:
         tree: the installed files.
         system: what the target provides.
@@ -69,15 +70,15 @@ def run(
         budget: how much work may be spent; None: as much as it takes.
     """
     simulator = _Simulator(tree, system, exports, budget or Budget.endless(), relr=relr)
-    found: list[Outcome] = []
-    rest = deque(roots)
+    asked = tuple(roots)
+    found: dict[str, tuple[Outcome, ...]] = {}
     try:
-        while rest:
-            found += tuple(simulator.load(rest[0]))
-            rest.popleft()
+        for root in sorted(asked, key=lambda root: root.kind is RootKind.LIBRARY):
+            found[root.item.key] = tuple(simulator.load(root))
     except SpentError:
         pass  # an outcome of its own says so
-    return (*_with_covered(found), *_unchecked(tuple(rest)))
+    loaded = [outcome for root in asked for outcome in found.get(root.item.key, ())]
+    return _with_covered((*loaded, *_unchecked([root for root in asked if root.item.key not in found], loaded)))
 
 
 class _Simulator:
@@ -202,12 +203,15 @@ class _Simulator:
         return found
 
 
-def _unchecked(roots: Sequence[Root]) -> tuple[Outcome, ...]:
+def _unchecked(roots: Sequence[Root], loaded: Iterable[Outcome]) -> tuple[Outcome, ...]:
     """The outcomes of the files that the budget did not suffice for."""
     if not roots:
         return ()
-    first = roots[0].item.key
-    more = f" and {len(roots) - 1} more were" if len(roots) > 1 else " was"
+    known = {key for outcome in loaded if outcome.loads for key in outcome.group}
+    keys = [root.item.key for root in roots]
+    keys = [key for key in keys if key not in known] or keys
+    first = keys[0]
+    more = f" and {len(keys) - 1} more were" if len(keys) > 1 else " was"
     message = (
         f"{escape(first)}{more} not loaded, so nobody knows whether they load: what the wheel's files ask of each other"
         " takes more work than is spent on a wheel of its size"
