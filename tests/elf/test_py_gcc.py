@@ -93,3 +93,28 @@ def test_growth_is_nothing(sources: Path) -> None:
     data = (sources / "libprobe.so").read_bytes()
     assert plan_edit(data, Edit(runpath="$ORIGIN/../probe.libs")).rung in {0, 2, 3}
     assert len(edit(data, Edit(runpath="$ORIGIN/../probe.libs"))) == len(data)
+
+
+@pytest.mark.parametrize("note", ["--build-id=none", "--build-id"])
+@pytest.mark.parametrize("count", range(90, 340, 35))
+def test_many_libraries(count: int, note: str, sources: Path, tmp_path: Path) -> None:
+    """Each new name is longer: the padding of the first page does for few, and somewhere it does not."""
+    forty = (sources / "libforty.so.1").read_bytes()
+    (tmp_path / "libs").mkdir()
+    names = {f"libdep{number}.so.1": f"libdep{number}-{number:08x}.so.1" for number in range(count)}
+    for old, new in names.items():
+        (tmp_path / old).write_bytes(edit(forty, Edit(soname=old)))
+        (tmp_path / "libs" / new).write_bytes(edit(forty, Edit(soname=new)))
+    target = tmp_path / "libprobe.so"
+    asked = [f"-Wl,--no-as-needed,{note}", *(str(tmp_path / old) for old in names)]
+    gcc(sources, "probe.c", "-o", str(target), *asked)
+    data = target.read_bytes()
+    wish = Edit(runpath="$ORIGIN/libs", replace_needed=tuple(names.items()))
+    result = edit(data, wish)
+    assert edit(result, wish) == result
+    assert len(result) - len(data) < 24_000
+    target.write_bytes(result)
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", CHILD, str(target)], check=True)
+        assert subprocess.run(["eu-elflint", "--gnu-ld", "-q", str(target)], check=False).returncode == 0
+        subprocess.run(["strip", "-s", str(target)], check=True)

@@ -37,6 +37,7 @@ RUNGS = {
     "append, PT_PHDR": (replace(COMPACT, phdr=True), 5),
     "insert": (replace(COMPACT, phdr=True, interp=True), 6),
     "append and evict": (replace(COMPACT, phdr=True, interp=True, note=True, align=0x200000), 7),
+    "append and evict, symbols": (replace(COMPACT, tables=("dynsym", *BLOCKED[2:]), align=0x200000), 7),
 }
 
 

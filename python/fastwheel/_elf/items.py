@@ -299,7 +299,11 @@ def covered_ranges(image: Image) -> tuple[tuple[int, int], ...]:
 
 
 def is_block_item(image: Image, item: Item) -> bool:
-    """Whether `item` may be sent away to make room for the program-header table: a note, the interpreter, a hash."""
+    """Whether `item` may be sent away to make room for the program-header table.
+
+    That is a note, the interpreter, or a table that only the dynamic section refers to. The string table, which grows,
+    goes by other ways.
+    """
     if item.align > _LARGEST_ALIGN or item.align & (item.align - 1) != 0:
         return False
     # a section that is not where its PT_LOAD says could be taken for another by its addresses
@@ -313,7 +317,7 @@ def is_block_item(image: Image, item: Item) -> bool:
             if segment.type == PT_INTERP and segment.offset == item.offset and segment.file_size == item.size:
                 return True
         return False
-    return item.movable and item.kind in EVICTABLE
+    return item.movable and item.kind != SHT_STRTAB
 
 
 def whole_end(image: Image, start: int, end: int) -> int:

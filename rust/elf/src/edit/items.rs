@@ -324,7 +324,8 @@ impl Covered {
     }
 }
 
-/// Whether `item` may be sent away to make room for the program-header table: a note, the interpreter, a hash.
+/// Whether `item` may be sent away to make room for the program-header table: a note, the interpreter, or a table that
+/// only the dynamic section refers to. The string table, which grows, goes by other ways.
 pub fn is_block_item(file: &ElfFile<'_>, item: &Item) -> bool {
     if item.align > LARGEST_ALIGN || !item.align.is_power_of_two() {
         return false;
@@ -338,7 +339,7 @@ pub fn is_block_item(file: &ElfFile<'_>, item: &Item) -> bool {
         elf::SHT_PROGBITS => file.segments.iter().any(|segment| {
             segment.p_type == PT_INTERP && segment.p_offset == item.offset && segment.p_filesz == item.size
         }),
-        kind => item.movable && EVICTABLE.contains(&kind),
+        kind => item.movable && kind != elf::SHT_STRTAB,
     }
 }
 
