@@ -30,8 +30,10 @@ pub struct Scanned {
 const MOST_WHOLE: u64 = 32 * 1024 * 1024;
 /// The same where they are hashed: that takes longer than either way, and who asks for it has more in memory.
 const MOST_WHOLE_HASHED: u64 = 16 * 1024 * 1024;
-/// What a member that comes by piece by piece may keep, by guess.
+/// What a member that comes by piece by piece may keep before it has to wait for others that keep as much.
 const STREAMED: u64 = 16 * 1024 * 1024;
+/// What it mostly keeps: the tables of a large library. Two of them at least are worked on at one time.
+const USUALLY: u64 = 8 * 1024 * 1024;
 /// A file made so that each of its tables leads back to an earlier place is inflated so often; in the last pass all of it
 /// is kept.
 const MOST_PASSES: u32 = 5;
@@ -40,7 +42,7 @@ const MOST_PASSES: u32 = 5;
 pub fn scan(file: &File, spans: &[Span], digest: bool, jobs: usize) -> Result<Vec<Scanned>, Fault> {
     let load = |span: &Span| {
         let work = span.size.saturating_add(span.compressed_size);
-        pool::Load { work, memory: if is_large(span, digest) { STREAMED } else { work } }
+        pool::Load { work, memory: if is_large(span, digest) { USUALLY } else { work } }
     };
     let wide = Mutex::new(());
     pool::map_sized(spans, jobs, load, Inflater::default, |inflater, span| {
