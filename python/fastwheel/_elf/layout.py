@@ -19,6 +19,7 @@ from fastwheel._elf.room import (
     preferred,
     round_up,
     slack_room,
+    takes_memory_behind,
 )
 from fastwheel._elf.section import SHF_ALLOC, SHT_DYNAMIC
 from fastwheel._elf.segment import PF_R, PF_W, load_at
@@ -298,7 +299,12 @@ def _behind(room: Room, moves: Sequence[Move]) -> Room:
 
 
 def _new_room(image: Image, align: int, moves: Sequence[Move]) -> Room | None:
-    """Return the room of a PT_LOAD behind all others and behind the end of the file, or None if addresses run out."""
+    """Return the room of a PT_LOAD behind all others and behind the end of the file.
+
+    None if addresses run out, or what lies there may be the program's already.
+    """
+    if takes_memory_behind(image):
+        return None
     top = (1 << image.header.bits) - 1
     end = 0
     for index in image.loads:

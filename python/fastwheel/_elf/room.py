@@ -37,6 +37,7 @@ __all__ = [
     "round_up",
     "slack_room",
     "table_gap",
+    "takes_memory_behind",
 ]
 
 #: Zero bytes behind the last segment that an extension of the file may swallow.
@@ -251,11 +252,13 @@ def _overhangs(image: Image, section: Section) -> bool:
     return False
 
 
+def takes_memory_behind(image: Image) -> bool:
+    """Whether the program may believe that the memory behind a PT_LOAD is its own: a section says so."""
+    return any(_overhangs(image, section) for section in image.sections)
+
+
 def find_slot(image: Image) -> tuple[str, int] | None:
     """Return how one more PT_LOAD fits into the program-header table, and the index of the entry it costs (or -1)."""
-    # the program may believe that the memory behind its last segment is its own
-    if any(_overhangs(image, section) for section in image.sections):
-        return None
     for index, segment in enumerate(image.segments):
         if segment.type == PT_NULL:
             return SLOT_NULL, index

@@ -10,7 +10,7 @@ use crate::edit::impossible;
 use crate::edit::items::{Item, items_of_load};
 use crate::edit::room::{
     Room, Slot, address_room, file_end_room, find_slot, is_writable, largest_page, preferred, round_up,
-    slack_room,
+    slack_room, takes_memory_behind,
 };
 use crate::error::{Code, Error};
 
@@ -292,8 +292,12 @@ impl<'f> State<'f, '_> {
         Some(Layout::new(Rung::Extend, &self.moves, &found))
     }
 
-    /// The room of a PT_LOAD behind all others and behind the end of the file, or `None` if addresses run out.
+    /// The room of a PT_LOAD behind all others and behind the end of the file, or `None` if addresses run out, or what
+    /// lies there may be the program's already.
     fn new_room(&self, align: u64) -> Option<Room> {
+        if takes_memory_behind(self.file) {
+            return None;
+        }
         let top = self.file.top();
         let placed = self.moves.iter().map(Move::address_end);
         let end = self.file.loads.iter().map(|load| load.memory_end()).chain(placed).max().unwrap_or(0);

@@ -269,13 +269,14 @@ fn overhangs(file: &ElfFile<'_>, section: &Section) -> bool {
         })
 }
 
+/// Whether the program may believe that the memory behind a PT_LOAD is its own: a section says so.
+pub fn takes_memory_behind(file: &ElfFile<'_>) -> bool {
+    file.sections.iter().any(|section| overhangs(file, section))
+}
+
 /// How one more PT_LOAD fits into the program-header table.
 pub fn find_slot(file: &ElfFile<'_>) -> Option<Slot> {
     let header = &file.header;
-    // The program may believe that the memory behind its last segment is its own.
-    if file.sections.iter().any(|section| overhangs(file, section)) {
-        return None;
-    }
     let find = |kind| file.segments.iter().position(|segment| segment.p_type == kind);
     if let Some(index) = find(PT_NULL) {
         return Some(Slot::Null(index));
