@@ -116,7 +116,7 @@ def survey(
     for member in files:
         result = results[member.name]
         if result.fault is not None:
-            raise _content_fault(member, result.fault)
+            raise engine.fault_in(member.name, result.fault)
         if result.error is not None:
             raise _in_member(member, result.error)
         if result.sha256 is not None:
@@ -236,19 +236,6 @@ def _python_module(name: str, facts: Facts) -> int:
     if f"init{stem}" in exported or f"_cffi_pypyinit_{stem}" in exported:
         return 2
     return 0
-
-
-def _content_fault(member: Member, fault: str) -> FastwheelError:
-    reason = {
-        "crc": "its CRC does not match the central directory",
-        "size": "its size does not match the central directory",
-        "inflate": "its compressed data is damaged",
-    }[fault]
-    return FastwheelError(
-        f"{escape(member.name)} is damaged: {reason}",
-        code="FW112",
-        hint="the wheel was changed or cut after it was made: build or download it again",
-    )
 
 
 def _in_member(member: Member, error: ElfError) -> FastwheelError:
