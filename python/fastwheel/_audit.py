@@ -15,7 +15,7 @@ from fastwheel.errors import FastwheelError, escape
 from fastwheel.host import host_libc, host_musl
 from fastwheel.policy.arch import Arch, Libc, arch_from_tags, is_loader, isa_level, libc_from_tags
 from fastwheel.policy.custom import load_policies, with_custom
-from fastwheel.policy.match import allowed, best, blacklisted, is_libpython, merge_needs, needs_of, offending
+from fastwheel.policy.match import allowed, best, blacklisted, is_libpython, judged, merge_needs, needs_of, offending
 from fastwheel.policy.tables import android_policy, policies
 from fastwheel.survey import survey
 from fastwheel.verdict import Findings, Options, Reference, Verdict, bears
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fastwheel.deps.objects import Edge, Graph
     from fastwheel.deps.search import Search
     from fastwheel.policy.tables import Policy
-    from fastwheel.survey import Survey
+    from fastwheel.survey import Contents, Survey
     from fastwheel.wheel.limits import Limits
     from fastwheel.wheel.wheel import Wheel
 
@@ -96,16 +96,18 @@ def examine(
     *,
     digest: bool = False,
     searches: dict[tuple[Libc, Arch], Search] | None = None,
+    contents: Contents | None = None,
 ) -> Verdict:
     """Audit an open wheel; with `digest` every member is hashed too (`Verdict.survey.digests`).
 
-    `searches` keeps what is known of this machine's libraries for audits with the same options.
+    `searches` keeps what is known of this machine's libraries for audits with the same options; `contents` are the
+    wheel's, if they were read before.
 
     Raises:
         FastwheelError: as `audit`.
     """
     arch, libc = _aimed_at(wheel, options.plat)
-    found = survey(wheel, digest=digest, arch=arch, libc=libc, jobs=options.jobs)
+    found = survey(wheel, digest=digest, arch=arch, libc=libc, jobs=options.jobs, contents=contents)
     notes = [*wheel.warnings, *found.notes]
     purelib = [unit.member for unit in found.units if "purelib" in unit.member.split("/")[:-1]]
     if purelib:
@@ -209,14 +211,14 @@ class _Weighed(NamedTuple):
     Attributes:
         references: as in `Findings`.
         grafts: the graph keys of those that were found.
-        needs: the versions needed of each library once the grafts are in.
-        frozen_needs: the same as in `Findings`.
+        judged: of the versions needed of each library once the grafts are in, those that a policy judges.
+        needs: all of them, as in `Findings`.
     """
 
     references: tuple[Reference, ...]
     grafts: tuple[str, ...]
-    needs: Mapping[str, frozenset[str]]
-    frozen_needs: tuple[tuple[str, tuple[str, ...]], ...]
+    judged: Mapping[str, frozenset[str]]
+    needs: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 class _Audit:
@@ -346,10 +348,11 @@ class _Audit:
             if policy.allowlist not in by_allowlist:
                 references, grafts = self._external(units, policy)
                 needs = merge_needs((own_needs, *(needs_of(self.graph.objects[key].facts) for key in grafts)))
-                by_allowlist[policy.allowlist] = _Weighed(references, tuple(grafts), needs, _frozen(needs))
+                weighed = _Weighed(references, tuple(grafts), judged(self.policies, needs), _frozen(needs))
+                by_allowlist[policy.allowlist] = weighed
             findings.append(self._against(policy, units, by_allowlist[policy.allowlist]))
         top, linux = findings[0].policy, findings[-1].policy
-        symbols = self._symbols_policy(findings)
+        symbols = self._symbols_policy(by_allowlist)
         without = [f.policy for f in findings if not f.references]
         clean = [f.policy for f in findings if not f.blacklisted]
         graft = self._graft_policy(findings)
@@ -407,14 +410,14 @@ class _Audit:
                 facts = objects[key].facts
                 for library, symbols in blacklisted(policy, facts.needed, facts.undefined).items():
                     forbidden.setdefault(library, set()).update(symbols)
-        too_recent = offending(policy, weighed.needs)
-        return Findings(policy, weighed.references, _frozen(forbidden), weighed.frozen_needs, too_recent)
+        too_recent = offending(policy, weighed.judged)
+        return Findings(policy, weighed.references, _frozen(forbidden), weighed.needs, too_recent)
 
-    def _symbols_policy(self, findings: Sequence[Findings]) -> Policy:
+    def _symbols_policy(self, by_allowlist: Mapping[frozenset[str], _Weighed]) -> Policy:
         """The best policy P whose symbols, those of the grafts that P asks for included, some policy ≤ P promises."""
-        reached = findings[-1].policy
-        for index, finding in enumerate(findings[:-1]):
-            candidate = best(self.policies[index:], dict(finding.needs))
+        reached = self.policies[-1]
+        for index, policy in enumerate(self.policies[:-1]):
+            candidate = best(self.policies[index:], by_allowlist[policy.allowlist].judged)
             reached = max(reached, candidate, key=lambda policy: policy.priority)
         return reached
 

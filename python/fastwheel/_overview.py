@@ -145,6 +145,7 @@ def overview(
     from fastwheel._tree import tree_of
     from fastwheel._verify.run import verify_open
     from fastwheel.origins import origins
+    from fastwheel.survey import read_members
     from fastwheel.verdict import Options
     from fastwheel.wheel.limits import Limits
     from fastwheel.wheel.wheel import Wheel
@@ -168,8 +169,9 @@ def overview(
     verdict, explanation, tree = None, None, None
     notes: tuple[str, ...] = ()
     with Wheel.open(path, limits or Limits()) as wheel:
+        contents = read_members(wheel, digest=True, jobs=jobs)
         try:
-            verdict = examine(wheel, options)
+            verdict = examine(wheel, options, contents=contents)
             explanation = explain_verdict(wheel, verdict, None)
             tree = tree_of(wheel, verdict, options)
         except FastwheelError as error:
@@ -188,7 +190,7 @@ def overview(
             name.platform_tags,
             tuple(f"{python}-{abi}" for python in name.python_tags for abi in name.abi_tags),
             verdict,
-            verify_open(wheel, name.platform_tags, policy_file=file, jobs=jobs),
+            verify_open(wheel, name.platform_tags, policy_file=file, jobs=jobs, contents=contents),
             explanation,
             tree,
             _grafts(wheel, tree, told),

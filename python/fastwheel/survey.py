@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fastwheel.wheel.archive import Member
     from fastwheel.wheel.wheel import Wheel
 
-__all__ = ["Survey", "Unit", "survey"]
+__all__ = ["Contents", "Survey", "Unit", "read_members", "survey"]
 
 #: How often its ELF files may need each of the libraries that they may need, on average; and how many bytes of a larger
 #: wheel allow for one more. Published wheels have hundreds of times as many bytes.
@@ -87,8 +87,26 @@ class Survey(NamedTuple):
     ucs2: bool
 
 
+class Contents(NamedTuple):
+    """What reading the members of a wheel tells.
+
+    Attributes:
+        found: the ELF files, in archive order.
+        digests: SHA-256 of every member, by name; empty unless asked for.
+    """
+
+    found: tuple[tuple[Member, Facts], ...]
+    digests: Mapping[str, bytes]
+
+
 def survey(
-    wheel: Wheel, *, digest: bool = False, arch: Arch | None = None, libc: Libc | None = None, jobs: int = 0
+    wheel: Wheel,
+    *,
+    digest: bool = False,
+    arch: Arch | None = None,
+    libc: Libc | None = None,
+    jobs: int = 0,
+    contents: Contents | None = None,
 ) -> Survey:
     """Read every ELF member of `wheel`.
 
@@ -98,6 +116,16 @@ def survey(
         arch: the machine to repair for, when the file name does not tell it.
         libc: the same for the C library.
         jobs: threads; 0 is one per processor.
+        contents: of `read_members`, if it was called before.
+
+    Raises:
+        FastwheelError: as `read_members`.
+    """
+    return _sort_out(wheel, contents or read_members(wheel, digest=digest, jobs=jobs), arch, libc)
+
+
+def read_members(wheel: Wheel, *, digest: bool = False, jobs: int = 0) -> Contents:
+    """Read every ELF member of `wheel`; with `digest` hash every member.
 
     Raises:
         FastwheelError: a member's content contradicts the central directory, or an ELF member is malformed.
@@ -124,7 +152,7 @@ def survey(
         if result.facts is not None:
             found.append((member, result.facts))
     _check_needed(wheel, found)
-    return _sort_out(wheel, found, digests, arch, libc)
+    return Contents(tuple(found), digests)
 
 
 def _check_elf_sizes(wheel: Wheel, files: Sequence[Member]) -> None:
@@ -169,13 +197,7 @@ def _scan_content(content: bytes) -> engine.Scanned:
     return engine.Scanned(facts, error, None, engine.sha256_many([content])[0])
 
 
-def _sort_out(
-    wheel: Wheel,
-    found: Sequence[tuple[Member, Facts]],
-    digests: Mapping[str, bytes],
-    arch: Arch | None,
-    libc: Libc | None,
-) -> Survey:
+def _sort_out(wheel: Wheel, contents: Contents, arch: Arch | None, libc: Libc | None) -> Survey:
     """Settle the machine and the C library, and leave out the files that are for another one."""
     notes: list[str] = []
     tags = wheel.filename.platform_tags
@@ -187,7 +209,7 @@ def _sort_out(
         notes.append("the architecture could not be deduced from the wheel's file name")
     units: list[Unit] = []
     ignored: list[tuple[str, str]] = []
-    for member, facts in found:
+    for member, facts in contents.found:
         machine = arch_of(facts)
         if machine is None:
             ignored.append((member.name, f"unknown architecture, {machine_name(facts)}"))
@@ -211,7 +233,9 @@ def _sort_out(
     notes += [f"ignoring {escape(name)}: {reason}" for name, reason in ignored[:_MOST_IGNORED]]
     if len(ignored) > _MOST_IGNORED:
         notes.append(f"ignoring {len(ignored) - _MOST_IGNORED} more files for other machines, or that are none")
-    return Survey(tuple(units), tuple(ignored), arch, libc, digests, tuple(notes), _needs_narrow_python(wheel, units))
+    return Survey(
+        tuple(units), tuple(ignored), arch, libc, contents.digests, tuple(notes), _needs_narrow_python(wheel, units)
+    )
 
 
 def _needs_narrow_python(wheel: Wheel, units: Sequence[Unit]) -> bool:

@@ -21,7 +21,7 @@ from fastwheel._explain.model import Bound, Cause, Culprit, Explanation
 from fastwheel.errors import ElfError, FastwheelError, escape
 from fastwheel.loader.tables import table
 from fastwheel.policy.arch import Libc
-from fastwheel.policy.match import best, needs_of, offending
+from fastwheel.policy.match import best, judged, needs_of, offending
 from fastwheel.verdict import Options, bears
 
 if TYPE_CHECKING:
@@ -250,14 +250,14 @@ class _Reader:
         found = []
         known = _Known(finding.policy)
         firsts: dict[tuple[str, str], str] = {}
-        judged: dict[frozenset[tuple[str, frozenset[str]]], tuple[tuple[tuple[str, str], ...], Policy]] = {}
+        weighed: dict[frozenset[tuple[str, frozenset[str]]], tuple[tuple[tuple[str, str], ...], Policy]] = {}
         for file in self._files(finding):
             facts = self._verdict.graph.objects[file].facts
-            needs = needs_of(facts)
+            needs = judged(self._policies, needs_of(facts))
             key = frozenset(needs.items())
-            if key not in judged:
-                judged[key] = offending(finding.policy, needs), best(self._policies, needs)
-            pairs, own = judged[key]
+            if key not in weighed:
+                weighed[key] = offending(finding.policy, needs), best(self._policies, needs)
+            pairs, own = weighed[key]
             if not pairs:
                 continue
             symbols = self._of(file)

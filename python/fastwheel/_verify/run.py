@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from fastwheel._verify.model import Finding
     from fastwheel._verify.targets import Target
+    from fastwheel.survey import Contents
     from fastwheel.wheel.limits import Limits
     from fastwheel.wheel.wheel import Wheel
 
@@ -92,12 +93,18 @@ def verify_open(
     strict: bool = False,
     policy_file: str | None = None,
     jobs: int = 0,
+    contents: Contents | None = None,
 ) -> Verified:
-    """Verify an open wheel against platform `tags`; `patterns` are the sonames of `provides`; the rest as `verify`."""
+    """Verify an open wheel against platform `tags`; the rest as `verify`.
+
+    `patterns` are the sonames of `provides`; `contents` are the wheel's with all digests, if they were read before.
+    """
     from fastwheel._verify.loading import load_all
     from fastwheel._verify.python import python_findings
+    from fastwheel.survey import read_members
 
-    targets = find_targets(wheel, tags, allow=patterns, policy_file=policy_file, jobs=jobs)
+    contents = contents or read_members(wheel, digest=True, jobs=jobs)
+    targets = find_targets(wheel, tags, contents, allow=patterns, policy_file=policy_file)
     loads = load_all(wheel, targets, provides, jobs)
     found = [
         *_static(wheel, tags, targets),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fastwheel.policy.tables import Policy
-    from fastwheel.survey import Survey
+    from fastwheel.survey import Contents, Survey
     from fastwheel.verdict import Verdict
     from fastwheel.wheel.wheel import Wheel
 
@@ -69,19 +69,16 @@ def is_foreign(tag: str) -> bool:
 
 
 def find_targets(
-    wheel: Wheel, tags: Sequence[str], *, allow: Sequence[str], policy_file: str | None, jobs: int
+    wheel: Wheel, tags: Sequence[str], contents: Contents, *, allow: Sequence[str], policy_file: str | None
 ) -> tuple[Target, ...]:
-    """Return the targets of platform `tags`, in the order of the tags; at least one, every member hashed in the first.
+    """Return the targets of platform `tags`, in the order of the tags; at least one.
 
     Args:
         wheel: an open wheel.
         tags: its own platform tags, or the one to verify against.
+        contents: of the wheel.
         allow: glob patterns of sonames that other packages bring.
         policy_file: a file with more policies.
-        jobs: threads; 0 is one per processor.
-
-    Raises:
-        FastwheelError: the wheel's contents are damaged, or hold a malformed ELF file.
     """
     kinds: dict[tuple[Libc | None, Arch | None], list[str]] = {}
     for tag in tags:
@@ -95,7 +92,7 @@ def find_targets(
                 break
     targets: list[Target] = []
     for libc, arch in kinds or [(None, None)]:
-        found = survey(wheel, digest=not targets, arch=arch, libc=libc, jobs=jobs)
+        found = survey(wheel, arch=arch, libc=libc, contents=contents)
         own = tuple(kinds.get((libc, arch), ()))
         targets.append(_target(wheel, own, found, libc or found.libc, arch or found.arch, allow, policy_file))
     return tuple(targets)

@@ -51,6 +51,16 @@ def merge_needs(needs: Iterable[Mapping[str, Collection[str]]]) -> dict[str, fro
     return {lib: frozenset(versions) for lib, versions in merged.items()}
 
 
+def judged(policies: Iterable[Policy], needs: Mapping[str, Collection[str]]) -> dict[str, frozenset[str]]:
+    """Return those of `needs` that one of the policies judges; of others there may be thousands."""
+    prefixes = frozenset().union(*(policy.versions for policy in policies))
+    found = {
+        lib: frozenset(version for version in versions if version.partition("_")[0] in prefixes)
+        for lib, versions in needs.items()
+    }
+    return {lib: versions for lib, versions in found.items() if versions}
+
+
 def offending(policy: Policy, needs: Mapping[str, Collection[str]]) -> tuple[tuple[str, str], ...]:
     """Return the pairs (library, version) of `needs` that the policy does not promise, sorted; empty if it
     fits.
@@ -63,11 +73,8 @@ def offending(policy: Policy, needs: Mapping[str, Collection[str]]) -> tuple[tup
     (('libc.so.6', 'GLIBC_2.34'),)
     """
     found = []
-    starts = tuple(policy.versions)
     for lib, versions in needs.items():
         for version in versions:
-            if not version.startswith(starts):
-                continue  # there may be thousands
             prefix, _, rest = version.partition("_")
             promised = policy.versions.get(prefix)
             if promised is not None and rest not in promised:
