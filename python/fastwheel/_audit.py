@@ -9,10 +9,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from fastwheel.errors import FastwheelError, escape
 from fastwheel.host import host_libc, host_musl
+from fastwheel.named import NamedTuple
 from fastwheel.policy.arch import Arch, Libc, arch_from_tags, is_loader, isa_level, libc_from_tags
 from fastwheel.policy.custom import load_policies, with_custom
 from fastwheel.policy.match import allowed, best, blacklisted, is_libpython, judged, merge_needs, needs_of, offending

@@ -13,7 +13,7 @@ from collections import Counter
 from hashlib import sha256
 from pathlib import Path
 from posixpath import basename
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 
 from fastwheel import engine
 from fastwheel.difference import (
@@ -28,6 +28,7 @@ from fastwheel.difference import (
 )
 from fastwheel.elfdiff import elf_change, same_libraries
 from fastwheel.errors import ElfError, FastwheelError, escape
+from fastwheel.named import NamedTuple
 from fastwheel.portable import pread
 from fastwheel.wheel.archive import Archive
 from fastwheel.wheel.names import shown

@@ -12,12 +12,13 @@ import os
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from fastwheel._elf.editor import edit as edit_elf
 from fastwheel._elf.facts import read as read_elf
 from fastwheel._fallback import Damage, content_of, map_threads, threads
 from fastwheel.errors import ElfError, FastwheelError
+from fastwheel.named import NamedTuple
 from fastwheel.portable import READ, pread, pwrite
 from fastwheel.spans import Names, Span
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Final, Literal, TypedDict
 
 from fastwheel.errors import FastwheelError, escape
 from fastwheel.job import Job
+from fastwheel.named import NamedTuple
 from fastwheel.plan import PlanOptions
 from fastwheel.repaired import Repaired
 from fastwheel.verdict import Options

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from fastwheel import engine
 from fastwheel.errors import FastwheelError, escape
+from fastwheel.named import NamedTuple
 from fastwheel.wheel.record import format_record, row
 from fastwheel.wheel.stamp import new_member_time
 from fastwheel.wheel.writer import Copy, New, Packed, Piece

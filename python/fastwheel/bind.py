@@ -6,11 +6,12 @@ The rules are those of `docs/repair.md`. Nothing here touches the disk.
 from __future__ import annotations
 
 from posixpath import basename, dirname, join, normpath, relpath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from fastwheel._elf.model import Edit
 from fastwheel.deps.hidden import imports_dlopen
 from fastwheel.errors import FastwheelError, escape
+from fastwheel.named import NamedTuple
 from fastwheel.policy.match import is_libpython
 from fastwheel.wheel.layout import SITE
 

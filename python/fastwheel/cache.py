@@ -15,9 +15,10 @@ import struct
 import time
 from contextlib import suppress
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from fastwheel.errors import escape
+from fastwheel.named import NamedTuple
 from fastwheel.portable import CREATE, NO_LINK, READ, pread, pwrite
 from fastwheel.spans import Names
 

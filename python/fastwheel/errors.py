@@ -6,7 +6,9 @@ at what to do. Every code is stable, listed here once, and decides the exit stat
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
+
+from fastwheel.named import NamedTuple
 
 __all__ = ["CODES", "CodeInfo", "ElfError", "FastwheelError", "escape"]
 

@@ -6,10 +6,11 @@ Nothing here touches the disk. The rules are those of `docs/repair.md`.
 from __future__ import annotations
 
 from posixpath import join, normpath
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from fastwheel.bind import Binder, Graft, Patch, Shim
 from fastwheel.errors import FastwheelError, escape
+from fastwheel.named import NamedTuple
 from fastwheel.policy.arch import Libc
 from fastwheel.policy.match import is_libpython
 from fastwheel.verdict import bears

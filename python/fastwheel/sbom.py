@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 from posixpath import basename
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import quote
 
 from fastwheel import engine
 from fastwheel.deps.packages import purl_quote
 from fastwheel.errors import FastwheelError, escape
+from fastwheel.named import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence

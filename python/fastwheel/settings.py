@@ -18,9 +18,10 @@ import os
 import stat
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from fastwheel.errors import FastwheelError, escape
+from fastwheel.named import NamedTuple
 from fastwheel.portable import READ
 
 if TYPE_CHECKING:

@@ -6,11 +6,12 @@ Nothing is judged here; `fastwheel.audit` does that.
 from __future__ import annotations
 
 from posixpath import basename
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from fastwheel import engine
 from fastwheel.deps.folders import MAX_ENTRIES
 from fastwheel.errors import ElfError, FastwheelError, escape
+from fastwheel.named import NamedTuple
 from fastwheel.policy.arch import Arch, Libc, arch_from_tags, arch_of, libc_from_tags, libc_of, machine_name
 from fastwheel.wheel.layout import SITE
 from fastwheel.wheel.names import shown

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from fastwheel.named import NamedTuple
 from fastwheel.policy.arch import is_loader
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from fastwheel import engine
 from fastwheel.deps.hidden import strings_of
 from fastwheel.errors import ElfError, FastwheelError, escape
+from fastwheel.named import NamedTuple
 from fastwheel.portable import pread
 from fastwheel.wheel.output import open_spill, write_error
 from fastwheel.wheel.writer import Packed, Piece

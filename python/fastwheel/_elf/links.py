@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from fastwheel._elf.dynamic import (
     DT_JMPREL,
@@ -29,6 +29,7 @@ from fastwheel._elf.header import read_header
 from fastwheel._elf.segment import file_offset, read_segments
 from fastwheel._elf.symbol import SHN_UNDEF, STB_LOCAL, STB_WEAK, ended, iter_symbols, read_symbol_table
 from fastwheel._elf.version import VERSYM_HIDDEN, read_definitions, read_needs, read_versym
+from fastwheel.named import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ UTF-8 with `surrogateescape`, so that every byte survives; print them through `f
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from fastwheel.named import NamedTuple
 
 __all__ = ["Edit", "Facts", "Segment", "Symbol", "Version", "VersionDefinition", "VersionNeed"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from fastwheel._elf.dynamic import (
     DT_GNU_HASH,
@@ -42,6 +42,7 @@ from fastwheel._elf.segment import file_offset
 from fastwheel._elf.symbol import gnu_hash, hash_counts, hash_width, symbol_size
 from fastwheel._elf.version import read_versym
 from fastwheel.errors import ElfError
+from fastwheel.named import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

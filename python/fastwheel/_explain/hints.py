@@ -6,10 +6,11 @@ Sources: glibc's NEWS and version maps (`Versions` files), GCC's manual, PEP 600
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from fastwheel._explain.model import Culprit, Hint
 from fastwheel.errors import escape
+from fastwheel.named import NamedTuple
 from fastwheel.policy.arch import Arch, Libc
 
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 
 from fastwheel.errors import FastwheelError, escape
+from fastwheel.named import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from functools import cache
 from posixpath import basename
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from fastwheel._verify.grafts import is_graft
 from fastwheel._verify.model import Finding, finding
 from fastwheel.errors import escape
 from fastwheel.loader.interpreters import exports, known_interpreters, limited_api
+from fastwheel.named import NamedTuple
 from fastwheel.policy.arch import Libc
 from fastwheel.policy.match import is_libpython
 

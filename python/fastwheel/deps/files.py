@@ -8,9 +8,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from fastwheel.errors import FastwheelError
+from fastwheel.named import NamedTuple
 from fastwheel.policy.arch import Libc, float_abi, libc_of, machine_name
 from fastwheel.portable import IGNORES_CASE, READ, pread, real_path, rooted, slashed
 

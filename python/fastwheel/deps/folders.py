@@ -11,8 +11,9 @@ import re
 from enum import Enum
 from functools import lru_cache
 from posixpath import dirname, join
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
+from fastwheel.named import NamedTuple
 from fastwheel.policy.arch import Arch, Libc
 
 if TYPE_CHECKING:

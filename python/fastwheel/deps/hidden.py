@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 
 from fastwheel.errors import escape
+from fastwheel.named import NamedTuple
 from fastwheel.spans import Question
 
 if TYPE_CHECKING:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import glob
 import os
 from posixpath import basename, normpath
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from fastwheel.deps.files import Abi, SystemFile
 from fastwheel.errors import FastwheelError, escape
+from fastwheel.named import NamedTuple
 from fastwheel.portable import real_path, slashed
 
 if TYPE_CHECKING:

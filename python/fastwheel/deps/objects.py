@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from fastwheel.deps.folders import Via
+from fastwheel.named import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,10 +7,11 @@ Equal paths and plans are one object each, and what a name resolves to can be re
 from __future__ import annotations
 
 from posixpath import dirname, normpath
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from fastwheel.deps.files import Abi, abi_of
 from fastwheel.deps.folders import Folder, Via, expand, has_origin, split_path
+from fastwheel.named import NamedTuple
 from fastwheel.policy.arch import Libc
 
 if TYPE_CHECKING:

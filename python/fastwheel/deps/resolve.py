@@ -6,13 +6,14 @@ No recursion: chains of any length are fine. Most of a walk is look-ups in what 
 from __future__ import annotations
 
 from posixpath import basename, dirname, join, normpath
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from fastwheel.deps.files import Abi, SystemFile, mismatch
 from fastwheel.deps.folders import Via, expand, has_origin
 from fastwheel.deps.objects import Edge, Graph, Object
 from fastwheel.deps.plans import MARK, Path, Plan, Plans, origin_of
 from fastwheel.errors import escape
+from fastwheel.named import NamedTuple
 from fastwheel.policy.arch import Libc
 from fastwheel.portable import is_absolute
 

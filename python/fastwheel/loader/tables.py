@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+from fastwheel.named import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,9 +11,10 @@ import os
 import re
 from functools import cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from fastwheel.errors import FastwheelError, escape
+from fastwheel.named import NamedTuple
 from fastwheel.policy.arch import Arch, Libc
 
 if TYPE_CHECKING:

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+from fastwheel.named import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -9,13 +9,13 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from fastwheel.errors import FastwheelError, escape
+from fastwheel.repaired import Repaired
 from fastwheel.report.text import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from fastwheel._verify.model import Verified
-    from fastwheel.repaired import Repaired
 
 __all__ = ["repair_summary", "verify_summary"]
 
@@ -30,7 +30,7 @@ def repair_summary(results: Sequence[Repaired | _Failure]) -> str:
     rows: list[tuple[str, ...]] = []
     details: list[str] = []
     for result in results:
-        if isinstance(result, tuple):
+        if not isinstance(result, Repaired):
             name, error = result
             rows.append((_code(name), f"❌ {_text(error.message)} ({error.code})", "", ""))
             continue

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from posixpath import dirname
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from fastwheel.errors import escape
+from fastwheel.named import NamedTuple
 
 if TYPE_CHECKING:
     from fastwheel._tree import Edge, Tree

@@ -7,8 +7,9 @@ fill the file from its first byte to the central directory: no byte belongs to n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
+from fastwheel.named import NamedTuple
 from fastwheel.wheel import zipformat as z
 from fastwheel.wheel.names import LONGEST, LONGEST_PART, first_fault, shown
 from fastwheel.wheel.source import fail, limit, read_exactly

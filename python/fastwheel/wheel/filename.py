@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from fastwheel.errors import FastwheelError
+from fastwheel.named import NamedTuple
 from fastwheel.wheel.names import shown
 
 if TYPE_CHECKING:

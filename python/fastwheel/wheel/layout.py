@@ -6,9 +6,10 @@ default they are. `scripts`, `data` and `headers` have roots of their own, whose
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from fastwheel.errors import FastwheelError
+from fastwheel.named import NamedTuple
 from fastwheel.wheel.names import file_and_folder, shown
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from math import prod
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from fastwheel.errors import FastwheelError
+from fastwheel.named import NamedTuple
 from fastwheel.wheel.names import shown
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from fastwheel.errors import FastwheelError
+from fastwheel.named import NamedTuple
 from fastwheel.wheel.archive import Archive, Limits
 from fastwheel.wheel.filename import WheelFileName
 from fastwheel.wheel.layout import InstallLayout

@@ -10,9 +10,10 @@ from __future__ import annotations
 import errno
 import os
 import zlib
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from fastwheel.errors import FastwheelError
+from fastwheel.named import NamedTuple
 from fastwheel.portable import copy_file_range
 from fastwheel.wheel import zipformat as z
 from fastwheel.wheel.names import name_fault, shown

@@ -6,8 +6,9 @@ Shared by the reader (`directory`, `archive`) and the writer.
 from __future__ import annotations
 
 import struct
-from calendar import monthrange
-from typing import Final, NamedTuple
+from typing import Final
+
+from fastwheel.named import NamedTuple
 
 __all__ = [
     "CENTRAL",
@@ -133,8 +134,15 @@ def from_dos(stamp: int) -> DateTime:
     month = min(max((date >> 5) & 15, 1), 12)
     day = max(date & 31, 1)
     if day > 28:
-        day = min(day, monthrange(year, month)[1])
+        day = min(day, _days(year, month))
     return year, month, day, min(time >> 11, 23), min((time >> 5) & 63, 59), min((time & 31) * 2, 58)
+
+
+def _days(year: int, month: int) -> int:
+    """How many days a month has, 1980 to 2107; `calendar` takes more time to import than most wheels to read."""
+    if month == 2:
+        return 29 if year % 4 == 0 and year != 2100 else 28
+    return 30 if month in (4, 6, 9, 11) else 31
 
 
 def to_dos(when: DateTime) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import quote
+
+from fastwheel.named import NamedTuple
 
 if TYPE_CHECKING:
     from fastwheel.deps.files import Root

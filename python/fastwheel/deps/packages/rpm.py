@@ -7,10 +7,11 @@ starts with the two counts, without the magic that it has in a package file.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from fastwheel.deps.packages.asked import places, text_of
 from fastwheel.deps.packages.model import Package
+from fastwheel.named import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
