@@ -104,6 +104,30 @@ def test_long_options_may_be_shortened_while_unique(pure: Path) -> None:
     assert "--ldpaths" in ran.stderr
 
 
+def test_values_that_look_like_options_stay_what_they_are(pure: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for odd in ("-w", "--exclude", "--excl", "--plat"):
+        ran = fastwheel("repair", "--allow-pure", "--exclude", odd, "-w", out, pure, "--dry-run", "--json")
+        assert ran.returncode == 0, ran.stderr
+        assert not out.exists()
+    assert fastwheel("repair", "--allow-pure", pure, "-w", "-w", cwd=tmp_path).returncode == 0
+    assert [path.name for path in (tmp_path / "-w").iterdir()] == [pure.name]
+
+
+@pytest.mark.parametrize("args", [["-w", "out"], ["-wout"], ["--wheel-dir", "out"], ["--wheel-dir=out"], ["--wheel=out"]])
+def test_an_option_may_be_written_in_all_usual_ways(args: list[str], pure: Path, tmp_path: Path) -> None:
+    ran = fastwheel("repair", "--allow-pure", pure, *args, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [pure.name]
+
+
+def test_behind_two_dashes_nothing_is_an_option(tmp_path: Path) -> None:
+    ran = fastwheel("show", "--", "-w", cwd=tmp_path)
+    assert ran.returncode == 2
+    assert "-w" in ran.stderr
+    assert "--wheel-dir" not in ran.stderr
+
+
 def test_verbose_before_and_after_the_verb(tmp_path: Path) -> None:
     broken = tmp_path / "x-1.0-py3-none-any.whl"
     broken.write_bytes(b"no zip")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from fastwheel.cli.terminal import COLORS, Progress, annotation, color, paint
 from fastwheel.errors import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from fastwheel.wheel.remote import Url
 
@@ -87,11 +88,9 @@ class Verb(click.Command):
         return params
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        names = [name for param in self.get_params(ctx) for name in (*param.opts, *param.secondary_opts)]
-        long_names = [name for name in names if name.startswith("--")]
         ctx.allow_extra_args = ctx.allow_extra_args or _session(ctx).show_settings
         try:
-            return super().parse_args(ctx, list(_lengthened(args, long_names, ctx)))
+            return super().parse_args(ctx, _spelled_out(args, self.get_params(ctx), ctx))
         except click.BadParameter as error:
             from fastwheel.cli.config import misplaced
 
@@ -152,19 +151,35 @@ def _session(ctx: click.Context) -> Session:
     return found if found is not None else Session()
 
 
-def _lengthened(args: list[str], names: list[str], ctx: click.Context) -> list[str]:
-    """Replace each unique prefix of a long option by the option."""
+def _spelled_out(args: list[str], params: Iterable[click.Parameter], ctx: click.Context) -> list[str]:
+    """Replace each unique prefix of a long option, and each short option that stands alone, by the long option.
+
+    click would look for what a short option resembles before it tries it, which takes longer than reading a wheel.
+    """
+    long: dict[str, str] = {}
+    with_value: set[str] = set()
+    for param in params:
+        for names in (param.opts, param.secondary_opts):
+            whole = [name for name in names if name.startswith("--")]
+            long.update({name: name if name in whole else whole[0] for name in names if whole})
+        if isinstance(param, click.Option) and not param.is_flag and not param.count:
+            with_value.update(param.opts)
     result: list[str] = []
-    for index, arg in enumerate(args):
+    rest = iter(args)
+    for arg in rest:
         if arg == "--":
-            return result + args[index:]
+            return [*result, arg, *rest]
         name, equals, value = arg.partition("=")
-        if name.startswith("--") and name not in names:
-            fitting = [candidate for candidate in names if candidate.startswith(name)]
+        if name.startswith("--") and name not in long:
+            fitting = [candidate for candidate in long if candidate.startswith(name)]
             if len(fitting) > 1:
                 raise click.UsageError(f"{name} could be {' or '.join(fitting)}", ctx)
             name = fitting[0] if fitting else name
+        elif arg in long:
+            name = long[arg]
         result.append(name + equals + value)
+        if name in with_value and not equals:
+            result.extend(islice(rest, 1))
     return result
 
 

@@ -6,10 +6,10 @@ database that is damaged costs its answers, never the repair: what went wrong is
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from fastwheel.deps.files import Root
-from fastwheel.deps.packages import apk, dpkg, rpm
 from fastwheel.deps.packages.asked import Asked
 from fastwheel.deps.packages.model import Package, distro_of, purl_quote
 
@@ -45,8 +45,9 @@ def owners(
     if not asked.left:
         return {}
     distro = distro_of(place)
-    for find in (dpkg.find, apk.find, rpm.find):
-        find(asked, place, distro, said)
+    for kind in ("dpkg", "apk", "rpm"):
+        # The first one has mostly all of them: the readers of other databases need not be imported.
+        import_module(f"fastwheel.deps.packages.{kind}").find(asked, place, distro, said)
         if not asked.left:
             break
     return {path: asked.found[path] for path in paths if path in asked.found}
