@@ -114,7 +114,9 @@ def test_values_that_look_like_options_stay_what_they_are(pure: Path, tmp_path: 
     assert [path.name for path in (tmp_path / "-w").iterdir()] == [pure.name]
 
 
-@pytest.mark.parametrize("args", [["-w", "out"], ["-wout"], ["--wheel-dir", "out"], ["--wheel-dir=out"], ["--wheel=out"]])
+@pytest.mark.parametrize(
+    "args", [["-w", "out"], ["-wout"], ["--wheel-dir", "out"], ["--wheel-dir=out"], ["--wheel=out"]]
+)
 def test_an_option_may_be_written_in_all_usual_ways(args: list[str], pure: Path, tmp_path: Path) -> None:
     ran = fastwheel("repair", "--allow-pure", pure, *args, cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
