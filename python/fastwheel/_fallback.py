@@ -119,22 +119,29 @@ def links_many(fd: int, spans: Sequence[Span], jobs: int) -> list[Links | ElfErr
 
 
 def _member(fd: int, span: Span, digest: bool) -> Scanned:
-    elf = span.size >= len(_MAGIC) and _magic(fd, span) == _MAGIC
-    if not elf and not digest:
-        return Scanned()
+    large = span.size + span.compressed_size > (_MOST_WHOLE_HASHED if digest else _MOST_WHOLE)
+    if digest and not large:
+        # All of it is needed: what its first bytes are need not be found out before.
+        content: Buffer = b"".join(content_of(fd, span))
+        sha256 = hashlib.sha256(content).digest()
+        return _read(content, sha256) if content[:4] == _MAGIC else Scanned(sha256=sha256)
+    if span.size < len(_MAGIC) or _magic(fd, span) != _MAGIC:
+        return Scanned(sha256=_hash(fd, span) if digest else None)
+    if not large:
+        return _read(b"".join(content_of(fd, span)), None)
+    hashed = hashlib.sha256() if digest else None
+    content = _sparse(fd, span, hashed)
+    return _read(content, None if hashed is None else hashed.digest())
+
+
+def _hash(fd: int, span: Span) -> bytes:
     hashed = hashlib.sha256()
-    if not elf:
-        for piece in content_of(fd, span):
-            hashed.update(piece)
-        return Scanned(sha256=hashed.digest())
-    content: Buffer
-    if span.size + span.compressed_size > (_MOST_WHOLE_HASHED if digest else _MOST_WHOLE):
-        content = _sparse(fd, span, hashed if digest else None)
-    else:
-        content = b"".join(content_of(fd, span))
-        if digest:
-            hashed.update(content)
-    sha256 = hashed.digest() if digest else None
+    for piece in content_of(fd, span):
+        hashed.update(piece)
+    return hashed.digest()
+
+
+def _read(content: Buffer, sha256: bytes | None) -> Scanned:
     try:
         return Scanned(facts=read(content), sha256=sha256)
     except ElfError as error:

@@ -56,10 +56,10 @@ else:
 
         @classmethod
         def _make(cls, iterable):
-            values = tuple(iterable)
-            if len(values) != cls._size:
-                raise TypeError(f"{cls.__name__} takes {cls._size} values, not {len(values)}")
-            return _new(cls, values)
+            record = _new(cls, iterable)
+            if len(record) != cls._size:
+                raise TypeError(f"{cls.__name__} takes {cls._size} values, not {len(record)}")
+            return record
 
         def _replace(self, /, **changes):
             result = self._make(map(changes.pop, self._fields, self))

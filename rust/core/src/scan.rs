@@ -68,16 +68,19 @@ fn member(
     digest: bool,
     wide: &Mutex<()>,
 ) -> Result<Scanned, Stop> {
+    if digest && !is_large(span, digest) {
+        // All of it is needed: what its first bytes are need not be found out before.
+        let content = inflater.view(file, span)?;
+        let scanned = if content.starts_with(&MAGIC) { Scanned::of(content) } else { Scanned::default() };
+        return Ok(Scanned { sha256: Some(Sha256::digest(content).into()), ..scanned });
+    }
     let elf = span.size >= MAGIC.len() as u64 && inflater.magic(file, span)? == MAGIC;
-    if !elf && !digest {
-        return Ok(Scanned::default());
+    match (elf, digest) {
+        (false, false) => Ok(Scanned::default()),
+        (false, true) => hashed(inflater, file, span),
+        (true, _) if is_large(span, digest) => large(inflater, file, span, digest, wide),
+        (true, _) => Ok(Scanned::of(inflater.view(file, span)?)),
     }
-    if is_large(span, digest) {
-        return if elf { large(inflater, file, span, digest, wide) } else { hashed(inflater, file, span) };
-    }
-    let content = inflater.view(file, span)?;
-    let scanned = if elf { Scanned::of(content) } else { Scanned::default() };
-    Ok(Scanned { sha256: digest.then(|| Sha256::digest(content).into()), ..scanned })
 }
 
 /// A large member that is no ELF file.
