@@ -103,7 +103,7 @@ def best(policies: Sequence[Policy], needs: Mapping[str, Collection[str]]) -> Po
     return next((policy for policy in policies if satisfied(policy, needs)), policies[-1])
 
 
-def blacklisted(policy: Policy, needed: Iterable[str], undefined: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def blacklisted(policy: Policy, needed: Collection[str], undefined: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return, by library, the symbols that must not be taken from it, sorted; libraries without any are left
     out.
 
@@ -112,13 +112,12 @@ def blacklisted(policy: Policy, needed: Iterable[str], undefined: Iterable[str])
         needed: the libraries that one file needs directly.
         undefined: that file's undefined symbols that are not weak (`Facts.undefined`).
     """
-    suspects = [lib for lib in dict.fromkeys(needed) if policy.blacklist.get(lib)]
-    if not suspects:
+    if policy.blacklist.keys().isdisjoint(needed):
         return {}  # nearly always: the symbols of a file may be many
     names = frozenset(undefined)
     found = {}
-    for lib in suspects:
-        denied = policy.blacklist[lib]
+    for lib in dict.fromkeys(needed):
+        denied = policy.blacklist.get(lib, frozenset())
         if hits := names if "*" in denied else denied & names:
             found[lib] = tuple(sorted(hits))
     return found

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from fastwheel.errors import FastwheelError
 from fastwheel.portable import READ
+from fastwheel.spans import Span
 from fastwheel.wheel.directory import read_table
 from fastwheel.wheel.limits import Limits
 from fastwheel.wheel.names import case_twins, file_and_folder, shown
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from fastwheel.engine import Span
     from fastwheel.wheel.remote import RemoteFile, Url
 
 __all__ = ["Archive", "Limits", "Member"]
@@ -154,8 +154,6 @@ class Archive:
 
     def span(self, member: Member) -> Span:
         """Return where the member's data lie, for `fastwheel.engine.scan`."""
-        from fastwheel.engine import Span
-
         return Span(member.data_offset, member.compressed_size, member.size, member.crc, member.method)
 
     def read(self, member: Member | str) -> bytes:
