@@ -187,7 +187,7 @@ def _headers(text: str) -> tuple[tuple[tuple[str, str], ...], str | None]:
     """Return the headers, up to an empty line or, as mail readers do, one that is no header; and that line."""
     found: list[tuple[str, list[str]]] = []
     stop = None
-    for line in re.split(r"\r?\n", re.split(r"\r?\n\r?\n", text, maxsplit=1)[0]):
+    for line in text.replace("\r\n", "\n").partition("\n\n")[0].split("\n"):
         name, colon, value = line.partition(":")
         if line[:1] in (" ", "\t") and found:
             found[-1][1].append(line.strip())
