@@ -37,9 +37,7 @@ _FIRST_READ: Final = 512
 _MAP_FROM: Final = 1024 * 1024
 
 #: Members that take more than this in memory, compressed and not, come by piece by piece, as in the Rust engine.
-_MOST_WHOLE: Final = 32 * 1024 * 1024
-#: The same where they are hashed: who asks for that has more in memory.
-_MOST_WHOLE_HASHED: Final = 16 * 1024 * 1024
+_MOST_WHOLE: Final = 4 * 1024 * 1024
 #: A deflate stream produces at most 258 bytes for two bits.
 _MOST_PER_BYTE: Final = 1032
 #: A file made so that each of its tables leads back to an earlier place is inflated so often before all of it is kept.
@@ -119,7 +117,7 @@ def links_many(fd: int, spans: Sequence[Span], jobs: int) -> list[Links | ElfErr
 
 
 def _member(fd: int, span: Span, digest: bool) -> Scanned:
-    large = span.size + span.compressed_size > (_MOST_WHOLE_HASHED if digest else _MOST_WHOLE)
+    large = span.size + span.compressed_size > _MOST_WHOLE
     if digest and not large:
         # All of it is needed: what its first bytes are need not be found out before.
         content: Buffer = b"".join(content_of(fd, span))

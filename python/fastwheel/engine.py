@@ -192,10 +192,9 @@ def scan(fd: int, spans: Sequence[Span], *, digest: bool = False, jobs: int = 0)
     `crc`. Of any other only the first four bytes are inflated, unless `digest` is asked for. Never is more produced
     than a member declares. `fd` is read by position; its file offset is neither used nor moved.
 
-    Of an ELF file that takes more than 32 MiB with its compressed bytes (16 MiB with `digest`) only the tables that
-    are read are kept. Without `digest` inflating it stops where they are all there: damage behind that place is not
-    reported (up to 256 KiB behind it may be: the engines stop at the end of a piece), and `size` and `crc` are not
-    compared.
+    Of an ELF file that takes more than 4 MiB with its compressed bytes only the tables that are read are kept. Without
+    `digest` inflating it stops where they are all there: damage behind that place is not reported (up to 256 KiB behind
+    it may be: the engines stop at the end of a piece), and `size` and `crc` are not compared.
 
     Args:
         fd: the archive, open for reading.

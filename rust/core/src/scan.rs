@@ -25,11 +25,9 @@ pub struct Scanned {
     pub sha256: Option<[u8; 32]>,
 }
 
-/// Members that take more than this in memory, compressed and not, come by piece by piece: libdeflate, which needs all at
-/// once, takes two thirds of the time.
-const MOST_WHOLE: u64 = 32 * 1024 * 1024;
-/// The same where they are hashed: that takes longer than either way, and who asks for it has more in memory.
-const MOST_WHOLE_HASHED: u64 = 16 * 1024 * 1024;
+/// Members that take more than this in memory, compressed and not, come by piece by piece. libdeflate, which needs all at
+/// once, takes a little less time; but threads would have to wait for each other's memory.
+const MOST_WHOLE: u64 = 4 * 1024 * 1024;
 /// What a member that comes by piece by piece may keep before it has to wait for others that keep as much.
 const STREAMED: u64 = 16 * 1024 * 1024;
 /// What it mostly keeps: the tables of a large library. Two of them at least are worked on at one time.
@@ -42,7 +40,7 @@ const MOST_PASSES: u32 = 5;
 pub fn scan(file: &File, spans: &[Span], digest: bool, jobs: usize) -> Result<Vec<Scanned>, Fault> {
     let load = |span: &Span| {
         let work = span.size.saturating_add(span.compressed_size);
-        pool::Load { work, memory: if is_large(span, digest) { USUALLY } else { work } }
+        pool::Load { work, memory: if is_large(span) { USUALLY } else { work } }
     };
     let wide = Mutex::new(());
     pool::map_sized(spans, jobs, load, Inflater::default, |inflater, span| {
@@ -56,9 +54,8 @@ pub fn scan(file: &File, spans: &[Span], digest: bool, jobs: usize) -> Result<Ve
     })
 }
 
-fn is_large(span: &Span, digest: bool) -> bool {
-    let most = if digest { MOST_WHOLE_HASHED } else { MOST_WHOLE };
-    span.size.saturating_add(span.compressed_size) > most
+fn is_large(span: &Span) -> bool {
+    span.size.saturating_add(span.compressed_size) > MOST_WHOLE
 }
 
 fn member(
@@ -68,7 +65,7 @@ fn member(
     digest: bool,
     wide: &Mutex<()>,
 ) -> Result<Scanned, Stop> {
-    if digest && !is_large(span, digest) {
+    if digest && !is_large(span) {
         // All of it is needed: what its first bytes are need not be found out before.
         let content = inflater.view(file, span)?;
         let scanned = if content.starts_with(&MAGIC) { Scanned::of(content) } else { Scanned::default() };
@@ -78,7 +75,7 @@ fn member(
     match (elf, digest) {
         (false, false) => Ok(Scanned::default()),
         (false, true) => hashed(inflater, file, span),
-        (true, _) if is_large(span, digest) => large(inflater, file, span, digest, wide),
+        (true, _) if is_large(span) => large(inflater, file, span, digest, wide),
         (true, _) => Ok(Scanned::of(inflater.view(file, span)?)),
     }
 }
