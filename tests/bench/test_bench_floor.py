@@ -21,9 +21,9 @@ pytestmark = pytest.mark.xdist_group("bench-floor")
 Small = tuple[Path, Path]
 
 
-def floor(job: Job, out: Path) -> list[Path]:
+def floor(job: Job, out: Path, *, checks: bool = False) -> list[Path]:
     out.mkdir(exist_ok=True)
-    subprocess.run([programs() / "floor", floor_job(job, out)], check=True)
+    subprocess.run([programs() / "floor", floor_job(job, out, checks=checks)], check=True)
     return sorted(out.glob("*.whl"))
 
 
@@ -41,6 +41,36 @@ def test_it_is_the_wheel_that_fastwheel_makes(small: Small, tmp_path: Path) -> N
         assert [name for name in same if one.read(name) != other.read(name)] == []
         (record,) = (name for name in one.namelist() if name.endswith("/RECORD"))
         assert sorted(one.read(record).splitlines()) == sorted(other.read(record).splitlines())
+
+
+def test_with_checks_it_makes_the_same(small: Small, tmp_path: Path) -> None:
+    job = Job("t", "repair", (small[0],), small[1])
+    (plain,), (checked,) = floor(job, tmp_path / "plain"), floor(job, tmp_path / "checked", checks=True)
+    assert plain.read_bytes() == checked.read_bytes()
+
+
+@pytest.mark.parametrize("what", ["content", "hash"])
+def test_the_checks_are_made(what: str, small: Small, tmp_path: Path) -> None:
+    """A wheel that is damaged once the job is described."""
+    wheel = tmp_path / small[0].name
+    wheel.write_bytes(small[0].read_bytes())
+    (tmp_path / "out").mkdir()
+    described = floor_job(Job("t", "repair", (wheel,), small[1]), tmp_path / "out", checks=True)
+    with zipfile.ZipFile(wheel) as archive:
+        contents = {entry: archive.read(entry) for entry in archive.infolist()}
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for entry, content in contents.items():
+            damaged = content + b"#" if what == "hash" and entry.filename.endswith(".py") else content
+            archive.writestr(entry, damaged)
+    if what == "content":
+        with zipfile.ZipFile(wheel) as archive:
+            middle = max((entry.compress_size // 2, entry.header_offset) for entry in archive.infolist())
+        data = bytearray(wheel.read_bytes())
+        data[sum(middle)] ^= 1
+        wheel.write_bytes(data)
+    ran = subprocess.run([programs() / "floor", described], capture_output=True, text=True, check=False)
+    assert ran.returncode != 0
+    assert ("RECORD disagrees" in ran.stderr) == (what == "hash")
 
 
 def test_pip_installs_it(small: Small, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ def result(key: str, ours: float, theirs: float) -> Result:
         Row("auditwheel", [Sample(theirs, 2 * theirs, 90 << 20)] * 3, 1000),
         Row("repairwheel", fault="it cannot"),
         Row("floor", [Sample(ours / 2, ours / 2, 9 << 20)], 990),
+        Row("floor with checks", [Sample(ours * 0.8, ours * 0.8, 9 << 20)], 990),
     ]
     return Result(key, f"title of {key}", 5000, rows)
 
@@ -56,7 +57,7 @@ def test_slow_programs_run_less_often(wall: float, runs: int) -> None:
 def test_tables() -> None:
     growth = Growth("fan", "libraries", 0.1, [10, 40, 160], [Sample(1, 0.1 + n / 1000, 1 << 20) for n in (10, 40, 160)])
     text = tables(Report([result("a", 0.5, 5)], [growth], 60, Sample(0.1, 0.1, 1)))
-    assert "| a | title of a | 500 ms | 5.00 s | 10.0 × | 20.0 × | 1.60 × | 30 / 90 MiB | -1.0 % |" in text
+    assert "| a | title of a | 500 ms | 5.00 s | 10.0 × | 20.0 × | 1.60 × | 1.00 × | 30 / 90 MiB | -1.0 % |" in text
     assert "| a | repairwheel | cannot | | | | |" in text
     assert "| 160 libraries | 1000 µs | 1000 µs | 1000 µs | 1.00 s, 1 MiB |" in text
     for block in re.findall(r"(?:^\|.*\n?)+", text, re.MULTILINE):

@@ -17,6 +17,7 @@ _STYLES = {
     "fastwheel (Python)": ("#f2b36b", "o", 40),
     "fastwheel (cached)": ("#1c7ed6", "o", 40),
     "fastwheel": ("#d9480f", "o", 58),
+    "floor with checks": ("#9aa3ae", "|", 130),
     "floor": ("#1f2937", "|", 130),
 }
 

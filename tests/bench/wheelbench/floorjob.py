@@ -21,10 +21,11 @@ __all__ = ["facts_end", "floor_job"]
 _MAGIC = b"\x7fELF"
 
 
-def floor_job(job: Job, out: Path) -> Path:
+def floor_job(job: Job, out: Path, *, checks: bool = False) -> Path:
     """Write the description of a job for the floor program to a file beside the folder `out`, and return its path.
 
-    A repair is done once for it, into a folder of its own, and its output is removed again.
+    A repair is done once for it, into a folder of its own, and its output is removed again. With `checks` the floor
+    compares what comes in with RECORD and inflates again what it made.
     """
     environ = dict(os.environ)
     if job.libraries is not None:
@@ -36,7 +37,7 @@ def floor_job(job: Job, out: Path) -> Path:
         told |= _repair(wheel, out, environ) if job.verb == "repair" else none
         wheels.append(told)
     path = out.with_name(f"{out.name}.json")
-    path.write_text(json.dumps({"level": 6, "threads": os.cpu_count() or 1, "wheels": wheels}))
+    path.write_text(json.dumps({"level": 6, "threads": os.cpu_count() or 1, "checks": checks, "wheels": wheels}))
     return path
 
 

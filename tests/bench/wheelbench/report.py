@@ -21,7 +21,7 @@ __all__ = ["Report", "machine", "ratios", "tables", "with_numbers"]
 
 OURS = "fastwheel"
 PEER = "auditwheel"
-FLOOR = "floor"
+FLOORS = ("floor", "floor with checks")
 START = "import click"
 
 
@@ -104,11 +104,11 @@ def tables(report: Report) -> str:
 
 def _summary(report: Report) -> Iterator[str]:
     yield (
-        "| | Job | fastwheel | auditwheel | wall | CPU | CPU above the floor | peak memory | output size |\n"
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|"
+        "| | Job | fastwheel | auditwheel | wall | CPU | ÷ floor | ÷ floor with checks | peak memory | output size |\n"
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
     )
     for result in report.results:
-        ours, peer, floor = (result.row(name) for name in (OURS, PEER, FLOOR))
+        ours, peer = result.row(OURS), result.row(PEER)
         if ours is None:
             continue
         one = ours.median
@@ -118,7 +118,9 @@ def _summary(report: Report) -> Iterator[str]:
         else:
             other = peer.median
             cells += [_seconds(other.wall), f"{other.wall / one.wall:.1f} ×", f"{other.cpu / one.cpu:.1f} ×"]
-        cells.append("–" if floor is None else f"{max(one.cpu - report.start.cpu, 0) / floor.median.cpu:.2f} ×")
+        above = max(one.cpu - report.start.cpu, 0)
+        floors = (result.row(name) for name in FLOORS)
+        cells += ["–" if floor is None else f"{above / floor.median.cpu:.2f} ×" for floor in floors]
         against = "" if peer is None else f" / {_megabytes(peer.median.memory)}"
         cells.append(f"{_megabytes(one.memory)}{against} MiB")
         cells.append(f"{(ours.size / peer.size - 1) * 100:+.1f} %" if peer is not None and peer.size else "–")

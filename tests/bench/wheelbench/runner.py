@@ -177,7 +177,7 @@ def _problems(job: Job, outputs: dict[str, list[Path]]) -> list[str]:
     ours = outputs.get("fastwheel")
     if ours is None:
         return []  # it failed, which is said elsewhere, or was not asked
-    for tool in ("fastwheel (Python)", "fastwheel (cached)", "floor", "auditwheel"):
+    for tool in ("fastwheel (Python)", "fastwheel (cached)", "floor", "floor with checks", "auditwheel"):
         if tool in outputs:
             found += [f"fastwheel and {tool}: {text}" for text in differences(ours, outputs[tool])]
     sizes = {tool: sum(path.stat().st_size for path in paths) for tool, paths in outputs.items()}

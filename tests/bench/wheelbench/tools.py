@@ -87,6 +87,12 @@ def _floor(job: Job, out: Path) -> list[str] | None:
     return [str(programs() / "floor"), str(floor_job(job, out))]
 
 
+def _checked_floor(job: Job, out: Path) -> list[str] | None:
+    if job.verb != "repair":
+        return None
+    return [str(programs() / "floor"), str(floor_job(job, out, checks=True))]
+
+
 TOOLS: Mapping[str, Tool] = {
     tool.name: tool
     for tool in (
@@ -96,6 +102,7 @@ TOOLS: Mapping[str, Tool] = {
         Tool("auditwheel", _wheel_tool("auditwheel"), {}),
         Tool("repairwheel", _repairwheel, {}),
         Tool("floor", _floor, {}),
+        Tool("floor with checks", _checked_floor, {}),
         Tool("import click", _click, {}),
     )
 }

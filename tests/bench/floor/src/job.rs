@@ -4,12 +4,22 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::pack::Maker;
+
 /// The whole of one run: wheels that share their grafts.
 #[derive(Deserialize)]
 pub struct Job {
     pub level: i32,
     pub threads: usize,
+    /// Whether to check what comes in and what was made.
+    pub checks: bool,
     pub wheels: Vec<Wheel>,
+}
+
+impl Job {
+    pub fn maker(&self) -> Maker {
+        Maker { level: self.level, checks: self.checks }
+    }
 }
 
 #[derive(Deserialize)]

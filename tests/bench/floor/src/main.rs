@@ -6,6 +6,10 @@
 //! are; carries over the rows of RECORD. What it leaves out, because the job says it: everything that decides. It
 //! resolves no library, judges no policy, hashes no source for a graft's name, asks no package database, checks no member
 //! against RECORD, trusts all its input, does not read its output back and does not sync it.
+//!
+//! With `"checks": true` in the job it also does what a careful repair owes its user: inflates all members and compares them
+//! with the central directory and RECORD, hashes each library for the name of its graft, and inflates every stream that it
+//! made.
 
 mod job;
 mod pack;
@@ -23,7 +27,7 @@ use fastwheel_deflate::Deflater;
 use nix::fcntl::copy_file_range;
 
 use crate::job::{Job, Member, Source, Wheel};
-use crate::pack::{Library, Packed, content, look, member, text};
+use crate::pack::{Library, Maker, Packed, checked, look};
 use crate::zip::{Archive, Header};
 
 type Key<'a> = (usize, &'a Source);
@@ -31,7 +35,9 @@ type Key<'a> = (usize, &'a Source);
 /// One thing for a thread to do.
 enum Task<'a> {
     Look(usize, &'a str, u64),
+    Check(usize, String),
     Member(Key<'a>),
+    Name(usize),
     Hash(usize),
     Chunk(usize, usize),
 }
@@ -43,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         job.wheels.iter().map(|wheel| Archive::open(&wheel.input)).collect::<io::Result<Vec<_>>>()?;
     let packed = work(&job, &archives)?;
     for (index, (wheel, archive)) in job.wheels.iter().zip(&archives).enumerate() {
-        write(index, wheel, archive, &packed, job.level)?;
+        write(index, wheel, archive, &packed, job.maker())?;
     }
     Ok(())
 }
@@ -56,15 +62,21 @@ fn key(index: usize, source: &Source) -> Key<'_> {
 /// Looks into members and makes all that is new, the largest first.
 fn work<'a>(job: &'a Job, archives: &[Archive]) -> io::Result<HashMap<Key<'a>, Packed>> {
     let (mut tasks, mut libraries, mut packed) = (Vec::new(), Vec::new(), HashMap::new());
+    let records = archives.iter().map(Archive::record).collect::<io::Result<Vec<_>>>()?;
+    let rows: Vec<_> = records.iter().map(|text| record::rows(text)).collect();
     for (index, (wheel, archive)) in job.wheels.iter().zip(archives).enumerate() {
-        for (name, wanted) in &wheel.look {
-            tasks.push((*wanted / 4, Task::Look(index, name, *wanted)));
+        if job.checks {
+            let files = archive.members.iter().filter(|(name, _)| !name.ends_with('/'));
+            tasks.extend(files.map(|(name, member)| (member.size, Task::Check(index, name.clone()))));
+        } else {
+            let looks = wheel.look.iter();
+            tasks.extend(looks.map(|(name, wanted)| (*wanted / 4, Task::Look(index, name, *wanted))));
         }
         for member in &wheel.members {
             let Member::New { source, .. } = member else { continue };
             let key = key(index, source);
             match source {
-                Source::Text(content) => drop(packed.insert(key, text(content.as_bytes(), job.level)?)),
+                Source::Text(content) => drop(packed.insert(key, job.maker().text(content.as_bytes())?)),
                 Source::Member { from, .. } => tasks.push((archive.get(from)?.size, Task::Member(key))),
                 Source::File { path, edit } => {
                     if !libraries.iter().any(|(other, _)| *other == key) {
@@ -76,6 +88,9 @@ fn work<'a>(job: &'a Job, archives: &[Archive]) -> io::Result<HashMap<Key<'a>, P
     }
     for (index, (_, library)) in libraries.iter().enumerate() {
         tasks.push((library.size, Task::Hash(index)));
+        if job.checks {
+            tasks.push((library.size, Task::Name(index)));
+        }
         let share = library.size / library.chunks() as u64;
         tasks.extend((0..library.chunks()).map(|chunk| (share, Task::Chunk(index, chunk))));
     }
@@ -89,14 +104,21 @@ fn work<'a>(job: &'a Job, archives: &[Archive]) -> io::Result<HashMap<Key<'a>, P
                 Task::Look(index, name, wanted) => {
                     look(&archives[*index], archives[*index].get(name)?, *wanted)?;
                 }
+                Task::Check(index, name) => {
+                    let digest = checked(&archives[*index], archives[*index].get(name)?)?;
+                    if !rows[*index].get(name).is_some_and(|row| record::agrees(row, &digest)) {
+                        return Err(io::Error::other(format!("RECORD disagrees with {name}")));
+                    }
+                }
                 Task::Member(key) => {
                     let Source::Member { from, edit } = key.1 else { continue };
                     let archive = &archives[key.0];
-                    done.push((*key, member(archive, archive.get(from)?, edit, job.level)?));
+                    done.push((*key, job.maker().member(archive, archive.get(from)?, edit)?));
                 }
+                Task::Name(index) => libraries[*index].1.name()?,
                 Task::Hash(index) => libraries[*index].1.hash(&mut buffer)?,
                 Task::Chunk(index, chunk) => {
-                    libraries[*index].1.deflate(*chunk, &mut buffer, &mut deflater)?
+                    libraries[*index].1.deflate(*chunk, &mut buffer, &mut deflater, job.checks)?
                 }
             }
         }
@@ -121,17 +143,16 @@ fn write(
     wheel: &Wheel,
     archive: &Archive,
     packed: &HashMap<Key<'_>, Packed>,
-    level: i32,
+    maker: Maker,
 ) -> Result<(), Box<dyn Error>> {
     let Some(path) = &wheel.output else { return Ok(()) };
     if wheel.members.is_empty() {
         let whole = archive.file.metadata()?.len();
         return Ok(copy_range(&archive.file, (0, whole), &File::create(path)?)?);
     }
-    let old_record = archive.get(&wheel.record)?;
-    let old = String::from_utf8(content(archive, old_record)?)?;
+    let old = archive.record()?;
     let rows = record::rows(&old);
-    let stamp = archive.stamp(old_record);
+    let stamp = archive.stamp(archive.get(&wheel.record)?);
     let mut record = String::with_capacity(old.len() * 2);
     let mut output = Output { file: File::create(path)?, at: 0, central: Vec::new(), count: 0, run: None };
     for member in &wheel.members {
@@ -152,7 +173,7 @@ fn write(
     }
     record.push_str(&record::quoted(&wheel.record));
     record.push_str(",,\n");
-    output.add(archive, &wheel.record, 0o644, stamp, &text(record.as_bytes(), level)?)?;
+    output.add(archive, &wheel.record, 0o644, stamp, &maker.text(record.as_bytes())?)?;
     output.finish(archive)?;
     Ok(())
 }

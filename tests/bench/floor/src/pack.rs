@@ -26,6 +26,8 @@ const WINDOW: usize = 64 << 10;
 /// Members from this size on are spliced.
 const SPLICED_FROM: u64 = 128 << 10;
 const DEFLATED: u16 = 8;
+/// An empty last block: what makes a stream that goes on a complete one.
+const LAST_BLOCK: [u8; 2] = [3, 0];
 
 /// A new member, ready to be written; `data` is its stream in parts.
 pub struct Packed {
@@ -105,6 +107,20 @@ impl Library {
         self.file.read_exact_at(part, range.start - shift)
     }
 
+    /// What a graft's name is made of.
+    pub fn name(&self) -> Result<()> {
+        let (mut sha256, mut buffer) = (Sha256::new(), vec![0; CHUNK]);
+        let mut at = 0;
+        while at < self.base_size {
+            let size = buffer.len().min((self.base_size - at) as usize);
+            self.file.read_exact_at(&mut buffer[..size], at)?;
+            sha256.update(&buffer[..size]);
+            at += size as u64;
+        }
+        std::hint::black_box(sha256.finalize());
+        Ok(())
+    }
+
     pub fn hash(&self, buffer: &mut Vec<u8>) -> Result<()> {
         let (mut sha256, mut crc) = (Sha256::new(), Crc::new());
         for index in 0..self.chunks() {
@@ -116,10 +132,20 @@ impl Library {
         Ok(())
     }
 
-    pub fn deflate(&self, index: usize, buffer: &mut Vec<u8>, deflater: &mut Deflater) -> Result<()> {
+    pub fn deflate(
+        &self,
+        index: usize,
+        buffer: &mut Vec<u8>,
+        deflater: &mut Deflater,
+        check: bool,
+    ) -> Result<()> {
         self.read(index, buffer)?;
         let last = index + 1 == self.chunks();
-        *lock(&self.streams[index])? = deflater.chunk(buffer, last).map_err(Error::other)?;
+        let stream = deflater.chunk(buffer, last).map_err(Error::other)?;
+        if check {
+            read_back(&stream, last, buffer.len(), crc32(buffer))?;
+        }
+        *lock(&self.streams[index])? = stream;
         Ok(())
     }
 
@@ -146,59 +172,84 @@ fn decide(data: &[u8], edit: &Edit) -> Result<Option<Patch>> {
     Ok(plan.patch().cloned())
 }
 
-/// Makes the bytes of a member of the input, edited.
-pub fn member(archive: &Archive, from: &Member, edit: &Edit, level: i32) -> Result<Packed> {
-    let mut content = content(archive, from)?;
-    let patch = decide(&content, edit)?;
-    let Some(patch) = patch else { return text(&content, level) };
-    if patch.insert_size > 0 || from.size < SPLICED_FROM || from.method != DEFLATED {
-        let mut output = vec![0; patch.size];
-        patch.apply(&content, &mut output).ok_or_else(|| Error::other("the patch does not fit"))?;
-        return text(&output, level);
+/// How new bytes are made.
+#[derive(Clone, Copy)]
+pub struct Maker {
+    pub level: i32,
+    /// Whether each stream is inflated again.
+    pub checks: bool,
+}
+
+impl Maker {
+    /// Makes the bytes of a member of the input, edited.
+    pub fn member(self, archive: &Archive, from: &Member, edit: &Edit) -> Result<Packed> {
+        let mut content = content(archive, from)?;
+        let patch = decide(&content, edit)?;
+        let Some(patch) = patch else { return self.text(&content) };
+        if patch.insert_size > 0 || from.size < SPLICED_FROM || from.method != DEFLATED {
+            let mut output = vec![0; patch.size];
+            patch.apply(&content, &mut output).ok_or_else(|| Error::other("the patch does not fit"))?;
+            return self.text(&output);
+        }
+        content.resize(patch.size, 0);
+        let mut ranges = Vec::with_capacity(patch.writes.len());
+        for (offset, bytes) in &patch.writes {
+            content[*offset..*offset + bytes.len()].copy_from_slice(bytes);
+            ranges.push(*offset as u64..(*offset + bytes.len()) as u64);
+        }
+        let old = archive.raw(from)?;
+        let change = Change { ranges: &ranges, size: content.len() as u64 };
+        let mut stream = Vec::with_capacity(old.len() + old.len() / 64);
+        let read = |offset: u64, buffer: &mut [u8]| {
+            buffer.copy_from_slice(&content[offset as usize..offset as usize + buffer.len()]);
+            Ok::<(), SpliceError>(())
+        };
+        let write = |bytes: &[u8]| {
+            stream.extend_from_slice(bytes);
+            Ok(())
+        };
+        match splice(&old, change, self.level.unsigned_abs(), read, write).map_err(Error::other)? {
+            None => self.text(&content),
+            Some(_) => self.packed(&content, vec![stream]),
+        }
     }
-    content.resize(patch.size, 0);
-    let mut ranges = Vec::with_capacity(patch.writes.len());
-    for (offset, bytes) in &patch.writes {
-        content[*offset..*offset + bytes.len()].copy_from_slice(bytes);
-        ranges.push(*offset as u64..(*offset + bytes.len()) as u64);
+
+    /// Makes the bytes of a new content.
+    pub fn text(self, content: &[u8]) -> Result<Packed> {
+        let mut deflater = Deflater::new(self.level).map_err(Error::other)?;
+        let mut data = Vec::new();
+        let mut chunks = content.chunks(CHUNK).peekable();
+        while let Some(chunk) = chunks.next() {
+            data.push(deflater.chunk(chunk, chunks.peek().is_none()).map_err(Error::other)?);
+        }
+        self.packed(content, data)
     }
-    let old = archive.raw(from)?;
-    let change = Change { ranges: &ranges, size: content.len() as u64 };
-    let mut stream = Vec::with_capacity(old.len() + old.len() / 64);
-    let read = |offset: u64, buffer: &mut [u8]| {
-        buffer.copy_from_slice(&content[offset as usize..offset as usize + buffer.len()]);
-        Ok::<(), SpliceError>(())
-    };
-    let write = |bytes: &[u8]| {
-        stream.extend_from_slice(bytes);
-        Ok(())
-    };
-    match splice(&old, change, level.unsigned_abs(), read, write).map_err(Error::other)? {
-        None => text(&content, level),
-        Some(_) => Ok(packed(&content, vec![stream])),
+
+    fn packed(self, content: &[u8], data: Vec<Vec<u8>>) -> Result<Packed> {
+        let crc = crc32(content);
+        if self.checks {
+            read_back(&data.concat(), true, content.len(), crc)?;
+        }
+        let stored = data.iter().map(Vec::len).sum::<usize>() >= content.len();
+        Ok(Packed {
+            method: if stored { 0 } else { DEFLATED },
+            crc,
+            size: content.len() as u64,
+            sha256: Sha256::digest(content).into(),
+            data: if stored { vec![content.to_vec()] } else { data },
+        })
     }
 }
 
-/// Makes the bytes of a new content.
-pub fn text(content: &[u8], level: i32) -> Result<Packed> {
-    let mut deflater = Deflater::new(level).map_err(Error::other)?;
-    let mut data = Vec::new();
-    let mut chunks = content.chunks(CHUNK).peekable();
-    while let Some(chunk) = chunks.next() {
-        data.push(deflater.chunk(chunk, chunks.peek().is_none()).map_err(Error::other)?);
+/// Inflates a stream that goes on, if it is not complete, and compares it with what it was made of.
+fn read_back(stream: &[u8], complete: bool, size: usize, crc: u32) -> Result<()> {
+    let end: &[u8] = if complete { &[] } else { &LAST_BLOCK };
+    let mut out = vec![0; size];
+    let made = Decompressor::new().deflate_decompress(&[stream, end].concat(), &mut out);
+    if made.is_ok_and(|made| made == size) && crc32(&out) == crc {
+        return Ok(());
     }
-    Ok(packed(content, data))
-}
-
-fn packed(content: &[u8], data: Vec<Vec<u8>>) -> Packed {
-    let stored = data.iter().map(Vec::len).sum::<usize>() >= content.len();
-    Packed {
-        method: if stored { 0 } else { DEFLATED },
-        crc: crc32(content),
-        size: content.len() as u64,
-        sha256: Sha256::digest(content).into(),
-        data: if stored { vec![content.to_vec()] } else { data },
-    }
+    Err(Error::other("a new stream does not inflate to its content"))
 }
 
 /// The content of a member.
@@ -212,6 +263,32 @@ pub fn content(archive: &Archive, member: &Member) -> Result<Vec<u8>> {
     Ok(out)
 }
 
+/// Inflates a member, compares it with the central directory, and hashes it.
+pub fn checked(archive: &Archive, member: &Member) -> Result<[u8; 32]> {
+    let (mut sha256, mut crc, mut size) = (Sha256::new(), Crc::new(), 0);
+    let mut each = |bytes: &[u8]| {
+        sha256.update(bytes);
+        crc.update(bytes);
+        size += bytes.len() as u64;
+    };
+    if member.method != DEFLATED || member.size <= WHOLE {
+        each(&content(archive, member)?);
+    } else {
+        let mut inflater = inflater(archive, member)?;
+        let mut window = vec![0; WINDOW];
+        loop {
+            match inflater.read(&mut window)? {
+                0 => break,
+                count => each(&window[..count]),
+            }
+        }
+    }
+    if (size, crc.sum()) != (member.size, member.crc) {
+        return Err(Error::other("a member is not what the central directory says"));
+    }
+    Ok(sha256.finalize().into())
+}
+
 /// Inflates the first `wanted` bytes of a member, and throws them away.
 pub fn look(archive: &Archive, member: &Member, wanted: u64) -> Result<u64> {
     if member.method != DEFLATED {
@@ -220,8 +297,7 @@ pub fn look(archive: &Archive, member: &Member, wanted: u64) -> Result<u64> {
     if member.size <= WHOLE && wanted * 2 >= member.size {
         return Ok(content(archive, member)?.len() as u64);
     }
-    let reader = Part { file: &archive.file, at: archive.data_start(member)?, left: member.compressed };
-    let mut inflater = DeflateDecoder::new_with_buf(reader, vec![0; WINDOW]);
+    let mut inflater = inflater(archive, member)?;
     let mut window = vec![0; WINDOW];
     let mut done = 0;
     while done < wanted {
@@ -231,6 +307,11 @@ pub fn look(archive: &Archive, member: &Member, wanted: u64) -> Result<u64> {
         }
     }
     Ok(done)
+}
+
+fn inflater<'a>(archive: &'a Archive, member: &Member) -> Result<DeflateDecoder<Part<'a>>> {
+    let reader = Part { file: &archive.file, at: archive.data_start(member)?, left: member.compressed };
+    Ok(DeflateDecoder::new_with_buf(reader, vec![0; WINDOW]))
 }
 
 /// A range of a file, read in order.

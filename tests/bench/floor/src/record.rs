@@ -20,6 +20,11 @@ fn name_of(line: &str) -> String {
     }
 }
 
+/// Whether a row has no hash, as RECORD's own, or this one.
+pub fn agrees(row: &str, digest: &[u8; 32]) -> bool {
+    row.ends_with(",,") || row.contains(&format!(",sha256={},", base64(digest)))
+}
+
 /// Appends the row of a new file.
 pub fn add(record: &mut String, name: &str, digest: &[u8; 32], size: u64) {
     let _ = writeln!(record, "{},sha256={},{size}", quoted(name), base64(digest));

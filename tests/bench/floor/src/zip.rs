@@ -21,6 +21,7 @@ pub struct Member {
     pub method: u16,
     pub compressed: u64,
     pub size: u64,
+    pub crc: u32,
     record: Range<usize>,
 }
 
@@ -71,6 +72,7 @@ impl Archive {
                 method: u16_at(&directory, at + 10),
                 compressed: u32_at(&directory, at + 20).into(),
                 size: u32_at(&directory, at + 24).into(),
+                crc: u32_at(&directory, at + 16),
                 record: at..stop,
             };
             members.insert(name, member);
@@ -103,6 +105,13 @@ impl Archive {
         let mut data = vec![0; member.compressed as usize];
         self.file.read_exact_at(&mut data, self.data_start(member)?)?;
         Ok(data)
+    }
+
+    /// The text of RECORD.
+    pub fn record(&self) -> Result<String> {
+        let name = self.members.keys().find(|name| name.ends_with(".dist-info/RECORD"));
+        let member = self.get(name.ok_or_else(|| bad("no RECORD"))?)?;
+        String::from_utf8(crate::pack::content(self, member)?).map_err(Error::other)
     }
 
     /// The entry of a member in the central directory, for a copy that begins at `offset`.
