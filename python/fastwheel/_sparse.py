@@ -6,17 +6,15 @@ import mmap
 from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Final
 
-from fastwheel._elf.ranges import first_load, ranges
+from fastwheel._elf.ranges import likely_ranges, ranges
 
 if TYPE_CHECKING:
     from fastwheel.spans import Buffer
 
 __all__ = ["Sparse"]
 
-#: Kept of every file before anything is known of it: the tables of most libraries lie there.
-_FIRST: Final = 4 * 1024 * 1024
-#: A first PT_LOAD without code holds little but the tables that are read; so much of it is kept.
-_MOST_OF_FIRST_LOAD: Final = 16 * 1024 * 1024
+#: Kept of every file before anything is known of it: the headers lie there.
+_HEADERS: Final = 64 * 1024
 #: How often in one pass it is asked anew what is missing. A file with thousands of notes must not make this slow.
 _MOST_QUESTIONS: Final = 8
 #: So often as soon as one range is complete, which may lead to others; then only when all are.
@@ -42,10 +40,10 @@ class Sparse:
         self.complete = False
         self._size = size
         self._wanted = _Ranges()
-        self._wanted.add(0, min(_FIRST, size))
+        self._wanted.add(0, min(_HEADERS, size))
         self._known = _Ranges()
         self._at = 0
-        self._ask_at = min(_FIRST, size)
+        self._ask_at = min(_HEADERS, size)
         self._questions = 0
 
     def restart(self) -> None:
@@ -85,9 +83,8 @@ class Sparse:
         ends = [end for start, end in missing if end > coming and (start >= coming or known.holds(start, coming))]
         # Where the first of them, or the last one, will be complete in this pass.
         self._ask_at = (max if self._questions > _EARLY_QUESTIONS else min)(ends, default=self._size + 1)
-        first = first_load(self.data) if self._questions == 1 else None
-        if first is not None:
-            missing.append((first[0], min(first[1], first[0] + _MOST_OF_FIRST_LOAD)))
+        if self._questions == 1:
+            missing += likely_ranges(self.data)
         self._wanted.add_all([(start, min(end, self._size)) for start, end in missing])
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from fastwheel._elf.facts import read
-from fastwheel._elf.ranges import first_load, ranges
+from fastwheel._elf.ranges import likely_ranges, ranges
 from fastwheel._elf.segment import PF_X, PT_LOAD
+from fastwheel._sparse import Sparse
 from fastwheel.errors import ElfError
 
 #: Files of every shape, made for the fuzzer.
@@ -71,16 +74,37 @@ def test_nor_of_damaged_files(seed: Path) -> None:
         assert _outcome(data) == _outcome(mutant)
 
 
-def test_the_first_load(system_libraries: list[Path]) -> None:
+def test_the_likely_ranges(system_libraries: list[Path]) -> None:
     found = 0
     for path in system_libraries[:40]:
         data = path.read_bytes()
-        loads = [segment for segment in read(data).segments if segment.type == PT_LOAD]
-        expected = None
-        if loads and not loads[0].flags & PF_X:
-            expected = (loads[0].offset, loads[0].offset + loads[0].file_size)
-            found += 1
+        first, *others = [segment for segment in read(data).segments if segment.type == PT_LOAD]
+        expected = [(first.offset, first.offset + first.file_size)]
+        expected += [(load.offset, load.offset + load.file_size) for load in others if not load.flags & PF_X]
+        small = [(start, end) for start, end in expected if end - start <= 2 << 20]
         with memoryview(data) as view:
-            assert first_load(view) == expected
+            likely = likely_ranges(view)
+        assert [(start, end) for start, end in likely if end - start <= 2 << 20] == small
+        found += len(small) > 1
     assert found
-    assert first_load(memoryview(b"\x7fELF")) is None
+    assert likely_ranges(memoryview(b"\x7fELF")) == []
+
+
+def test_what_patchelf_moves_is_read_in_one_pass(
+    tmp_path: Path, command: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """It puts the hash table before PT_DYNAMIC, which leads to it, and both behind all else."""
+    source, library = tmp_path / "lib.c", tmp_path / "lib.so"
+    source.write_text("char large[9 << 20] = {1};\nint one(void) { return large[0]; }\n")
+    command("gcc", "-shared", "-fPIC", "-Wl,-soname,lib.so", "-o", library, source)
+    command("patchelf", "--set-rpath", "$ORIGIN/" + "x" * 500, "--set-soname", "y" * 500, library)
+    whole = library.read_bytes()
+    with memoryview(whole) as view:
+        small = [start for start, end in likely_ranges(view)[1:] if start > 9 << 20]
+    assert small, "patchelf made no segment at the end"
+    sparse = Sparse(len(whole))
+    for start in range(0, len(whole), 65536):
+        if sparse.take(whole[start : start + 65536]):
+            break
+    assert sparse.complete
+    assert read(sparse.data) == read(whole)

@@ -46,12 +46,20 @@ if TYPE_CHECKING:
     from fastwheel._elf.header import Header
     from fastwheel._elf.model import Segment
 
-__all__ = ["first_load", "ranges"]
+__all__ = ["likely_ranges", "ranges"]
 
 #: Bytes asked for where nothing tells the size of a table: more than any but the largest libraries have in one.
 _USUAL: Final = 256 * 1024
 #: The same where some other table begins behind.
 _MOST_GUESSED: Final = 16 * 1024 * 1024
+#: A first PT_LOAD without code holds little but tables; so much of it is worth to be kept.
+_MOST_OF_FIRST_LOAD: Final = 16 * 1024 * 1024
+#: The same if it holds code, which comes behind the tables.
+_MOST_BEFORE_CODE: Final = 4 * 1024 * 1024
+#: Of the other ones those up to this size are worth it.
+_SMALL_LOAD: Final = 2 * 1024 * 1024
+#: So many of them: a library has half a dozen.
+_MOST_LIKELY: Final = 16
 #: The largest header of a file.
 _HEADER: Final = 64
 #: Of version lists: the size of a record, where in it its list is told and where the next record; the size of an entry
@@ -79,16 +87,26 @@ def ranges(data: memoryview, known: Callable[[int, int], bool]) -> list[tuple[in
     return asked.ranges
 
 
-def first_load(data: memoryview) -> tuple[int, int] | None:
-    """Return the part of the file that its first PT_LOAD takes, if that holds no code: mostly tables that are read."""
+def likely_ranges(data: memoryview) -> list[tuple[int, int]]:
+    """Return where most of the tables lie that `read` looks at, as far as the program headers tell.
+
+    They are at the begin of the first PT_LOAD, and in other small ones without code. patchelf makes such ones, and what
+    it moves there may lie before PT_DYNAMIC, which leads to it. Only the header and the program headers are looked at.
+    """
     try:
         segments = read_segments(data, read_header(data))
     except ElfError:
-        return None
-    for segment in segments:
-        if segment.type == PT_LOAD:
-            return None if segment.flags & PF_X else (segment.offset, segment.offset + segment.file_size)
-    return None
+        return []
+    likely = []
+    for number, load in enumerate(segment for segment in segments if segment.type == PT_LOAD):
+        start, end, plain = load.offset, load.offset + load.file_size, not load.flags & PF_X
+        if number == 0:
+            likely.append((start, min(end, start + (_MOST_OF_FIRST_LOAD if plain else _MOST_BEFORE_CODE))))
+        elif plain and load.file_size <= _SMALL_LOAD:
+            likely.append((start, end))
+        if len(likely) == _MOST_LIKELY:
+            break
+    return likely
 
 
 class _UnknownError(Exception):

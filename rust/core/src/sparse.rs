@@ -5,11 +5,7 @@ use std::ops::Range;
 use crate::guard::Fault;
 use crate::memory::zeros;
 
-/// Kept of every file before anything is known of it: the tables of most libraries lie there.
-const FIRST: u64 = 4 * 1024 * 1024;
-/// A first PT_LOAD without code holds little but the tables that are read; so much of it is kept.
-const MOST_OF_FIRST_LOAD: u64 = 16 * 1024 * 1024;
-/// Read first where any part can be had: the headers lie there.
+/// Kept of every file before anything is known of it: the headers lie there.
 const HEADERS: u64 = 64 * 1024;
 /// How often in one pass it is asked anew what is missing. A file with thousands of notes must not make this slow.
 const MOST_QUESTIONS: u32 = 8;
@@ -48,7 +44,7 @@ impl Sparse {
             questions: 0,
             complete: false,
         };
-        sparse.wanted.add(0..FIRST.min(sparse.size()));
+        sparse.wanted.add(0..HEADERS.min(sparse.size()));
         sparse.ask_at = sparse.wanted.end();
         Ok(sparse)
     }
@@ -129,10 +125,8 @@ impl Sparse {
         let ends = coming.map(|range| range.end);
         let next = if self.questions > EARLY_QUESTIONS { ends.max() } else { ends.min() };
         self.ask_at = next.unwrap_or(u64::MAX);
-        if self.questions == 1
-            && let Some(first) = fastwheel_elf::first_load(&self.bytes)
-        {
-            asked.push(first.start..first.end.min(first.start.saturating_add(MOST_OF_FIRST_LOAD)));
+        if self.questions == 1 {
+            asked.extend(fastwheel_elf::likely_ranges(&self.bytes));
         }
         let size = self.size();
         self.wanted.add_all(asked.into_iter().map(|range| range.start..range.end.min(size)));

@@ -45,5 +45,5 @@ pub use facts::{Facts, Name, Symbol, Version, VersionDefinition, VersionNeed, re
 pub use header::MAGIC;
 pub use image::{ByteOrder, Class};
 pub use links::{Links, Undefined, VersionGroup, links};
-pub use ranges::{first_load, ranges};
+pub use ranges::{likely_ranges, ranges};
 pub use segment::Segment;

@@ -19,6 +19,14 @@ use crate::version::{VERDAUX_SIZE, VERDEF_SIZE, VERNAUX_SIZE, VERNEED_SIZE};
 const USUAL: u64 = 256 * 1024;
 /// The same where some other table begins behind.
 const MOST_GUESSED: u64 = 16 * 1024 * 1024;
+/// A first PT_LOAD without code holds little but tables; so much of it is worth to be kept.
+const MOST_OF_FIRST_LOAD: u64 = 16 * 1024 * 1024;
+/// The same if it holds code, which comes behind the tables.
+const MOST_BEFORE_CODE: u64 = 4 * 1024 * 1024;
+/// Of the other ones those up to this size are worth it.
+const SMALL_LOAD: u64 = 2 * 1024 * 1024;
+/// So many of them: a library has half a dozen.
+const MOST_LIKELY: usize = 16;
 /// The largest header of a file.
 const HEADER: u64 = 64;
 
@@ -33,13 +41,25 @@ pub fn ranges(data: &[u8], known: impl FnMut(&Range<u64>) -> bool) -> Vec<Range<
     asked.ranges
 }
 
-/// The part of the file that its first PT_LOAD takes, if that holds no code: then mostly the tables that `read` looks at.
-/// Only the header and the program headers of `data` are looked at.
-pub fn first_load(data: &[u8]) -> Option<Range<u64>> {
-    let image = identify(data).ok()?;
-    let segments = read_segments(&image, &FileHeader::read(&image).ok()?);
-    let first = segments.iter().find(|segment| segment.p_type == elf::PT_LOAD)?;
-    (first.p_flags & elf::PF_X.0 == 0).then_some(first.p_offset..first.end())
+/// Where most of the tables lie that [`read`](crate::read) looks at, as far as the program headers tell: at the begin of the
+/// first PT_LOAD, and in other small ones without code. patchelf makes such ones, and what it moves there may lie before
+/// PT_DYNAMIC, which leads to it. Only the header and the program headers of `data` are looked at.
+pub fn likely_ranges(data: &[u8]) -> Vec<Range<u64>> {
+    let Some(segments) =
+        identify(data).ok().and_then(|image| Some(read_segments(&image, &FileHeader::read(&image).ok()?)))
+    else {
+        return Vec::new();
+    };
+    let loads = segments.iter().filter(|segment| segment.p_type == elf::PT_LOAD);
+    let likely = loads.enumerate().filter_map(|(number, load)| {
+        let most = match (number, load.p_flags & elf::PF_X.0 == 0) {
+            (0, true) => MOST_OF_FIRST_LOAD,
+            (0, false) => MOST_BEFORE_CODE,
+            (_, plain) => return (plain && load.p_filesz <= SMALL_LOAD).then_some(load.p_offset..load.end()),
+        };
+        Some(load.p_offset..load.end().min(load.p_offset.saturating_add(most)))
+    });
+    likely.take(MOST_LIKELY).collect()
 }
 
 struct Asked<F> {
