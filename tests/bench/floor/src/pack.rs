@@ -228,7 +228,10 @@ impl Maker {
     fn packed(self, content: &[u8], data: Vec<Vec<u8>>) -> Result<Packed> {
         let crc = crc32(content);
         if self.checks {
-            read_back(&data.concat(), true, content.len(), crc)?;
+            match data.as_slice() {
+                [one] => read_back(one, true, content.len(), crc)?,
+                parts => read_back(&parts.concat(), true, content.len(), crc)?,
+            }
         }
         let stored = data.iter().map(Vec::len).sum::<usize>() >= content.len();
         Ok(Packed {
@@ -244,9 +247,26 @@ impl Maker {
 /// Inflates a stream that goes on, if it is not complete, and compares it with what it was made of.
 fn read_back(stream: &[u8], complete: bool, size: usize, crc: u32) -> Result<()> {
     let end: &[u8] = if complete { &[] } else { &LAST_BLOCK };
-    let mut out = vec![0; size];
-    let made = Decompressor::new().deflate_decompress(&[stream, end].concat(), &mut out);
-    if made.is_ok_and(|made| made == size) && crc32(&out) == crc {
+    let (mut made, mut sum) = (0, Crc::new());
+    let mut each = |bytes: &[u8]| {
+        made += bytes.len();
+        sum.update(bytes);
+    };
+    if size as u64 <= WHOLE {
+        let mut out = vec![0; size];
+        let count = Decompressor::new().deflate_decompress(&[stream, end].concat(), &mut out);
+        each(&out[..count.map_err(Error::other)?]);
+    } else {
+        let mut inflater = DeflateDecoder::new_with_buf(stream.chain(end), vec![0; WINDOW]);
+        let mut window = vec![0; WINDOW];
+        loop {
+            match inflater.read(&mut window)? {
+                0 => break,
+                count => each(&window[..count]),
+            }
+        }
+    }
+    if (made, sum.sum()) == (size, crc) {
         return Ok(());
     }
     Err(Error::other("a new stream does not inflate to its content"))
