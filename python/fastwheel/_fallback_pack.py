@@ -11,6 +11,7 @@ import mmap
 import os
 import threading
 import zlib
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
@@ -151,7 +152,8 @@ def pack(
     """Make new members; see `engine.pack`."""
     out = _Spill(spill)
     results: list[PackedTuple | None] = [None] * len(tasks)
-    waiting: list[tuple[int, _Job]] = []
+    waiting: deque[tuple[int, _Job]] = deque()
+    held = 0
     with ThreadPoolExecutor(threads(jobs), thread_name_prefix="fastwheel") as pool:
         index = 0
         try:
@@ -160,11 +162,13 @@ def pack(
                 if job is None:
                     continue
                 waiting.append((index, job))
-                while len(waiting) > 1 and sum(other.held for _, other in waiting) > _HELD:
-                    done, first = waiting.pop(0)
+                held += job.held
+                while len(waiting) > 1 and held > _HELD:
+                    done, first = waiting.popleft()
+                    held -= first.held
                     results[done] = _finish(out, first, level)
             while waiting:
-                index, job = waiting.pop(0)
+                index, job = waiting.popleft()
                 results[index] = _finish(out, job, level)
         except (ElfError, _NotReadError, Damage) as error:
             pool.shutdown(cancel_futures=True)

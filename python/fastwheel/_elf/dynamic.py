@@ -14,7 +14,7 @@ from fastwheel._elf.segment import PT_DYNAMIC, check_loads, load_at
 from fastwheel.errors import ElfError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from fastwheel._elf.header import Header
     from fastwheel._elf.model import Segment
@@ -147,6 +147,7 @@ class Dynamic:
         address: p_vaddr.
         entries: (d_tag, d_val) up to the first DT_NULL, which is not among them.
         capacity: how many entries p_filesz has room for.
+        values: d_val of the last entry with each d_tag: the one that the loader keeps.
 
     """
 
@@ -156,6 +157,7 @@ class Dynamic:
     address: int
     entries: tuple[tuple[int, int], ...]
     capacity: int
+    values: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +178,7 @@ class StringTable:
 
 def last(dynamic: Dynamic, tag: int) -> int | None:
     """Return the value of the last entry with `tag`, the one that the loader keeps, or None."""
-    found = None
-    for entry_tag, value in dynamic.entries:
-        if entry_tag == tag:
-            found = value
-    return found
+    return dynamic.values.get(tag)
 
 
 def read_dynamic(data: bytes | memoryview, header: Header, segments: Sequence[Segment]) -> Dynamic | None:
@@ -233,7 +231,7 @@ def read_dynamic(data: bytes | memoryview, header: Header, segments: Sequence[Se
                 count += 1
         if count > 1:
             raise ElfError("FW304", f"two {name}")
-    return Dynamic(found, load, offset, segment.address, tuple(entries), segment.file_size // size)
+    return Dynamic(found, load, offset, segment.address, tuple(entries), segment.file_size // size, dict(entries))
 
 
 def read_strings(data: bytes | memoryview, segments: Sequence[Segment], dynamic: Dynamic) -> StringTable:
