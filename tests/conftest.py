@@ -18,9 +18,11 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-# What a shell starts in the background ignores Ctrl-C, and so would every program that a test interrupts.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# What a shell starts in the background ignores Ctrl-C, what `nohup` starts ignores SIGHUP, and so would every program
+# that a test interrupts.
+for _signal, _default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_signal) is signal.SIG_IGN:
+        signal.signal(_signal, _default)
 
 # Two busy cores say nothing about a test: only pytest's own run time counts, not one example's.
 hypothesis.settings.register_profile("repository", deadline=None)

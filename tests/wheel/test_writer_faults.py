@@ -290,7 +290,10 @@ def test_signals_at_random_moments(source, out, number):
             assert child.stdout.readline() == b"go\n"
             time.sleep(chance.random() * 0.05)
             child.send_signal(number)
-            assert child.wait(20) == -number
+            try:
+                assert child.wait(20) == -number
+            finally:
+                child.kill()  # leaving the block would wait for a child that goes on
         left = os.listdir(out)
         if number == signal.SIGKILL:
             left = [name for name in left if not name.endswith(".tmp")]
