@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastwheel import engine
+from fastwheel.beside import Beside
 from fastwheel.errors import FastwheelError, escape
 from fastwheel.named import NamedTuple
 from fastwheel.wheel.record import format_record, row
@@ -75,6 +76,9 @@ def assemble(
     """
     stamp = new_member_time(wheel, environ)
     orders = _orders(wheel, plan)
+    notes: list[str] = []
+    # The engine leaves this interpreter free for it.
+    packages = Beside(partial(workshop.owners, [graft.source for graft in plan.grafts], notes)) if plan.grafts else None
     made = dict(zip(orders, workshop.make(list(orders.values()), wheel.archive.fd), strict=True))
     patches = {patch.member: patch for patch in plan.patches}
     shims = {shim.member: shim for shim in plan.shims}
@@ -121,11 +125,9 @@ def assemble(
             finals[graft.member] = finished[graft.member].sha256
     for source, name in plan.extras:
         grafts.append(new(name, made[f"{source}\n{name}"], 0o644 | _executable(source), stamp))
-    notes: list[str] = []
-    if plan.grafts:
-        packages = workshop.owners([graft.source for graft in plan.grafts], notes)
+    if packages is not None:
         needs = _needs(verdict, plan)
-        tail.append(New(*_sbom(wheel, plan, filename, needs, finals, packages, environ), 0o644, stamp))
+        tail.append(New(*_sbom(wheel, plan, filename, needs, finals, packages.result(), environ), 0o644, stamp))
     info_name = f"{wheel.dist_info}/WHEEL"
     if info != wheel.info:
         tail = [

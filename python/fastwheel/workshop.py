@@ -95,6 +95,7 @@ class Workshop:
         self._strip = strip
         self._cache = cache
         self._lock = threading.RLock()
+        self._asking = threading.Lock()
         self._spills: list[int] = []
         self._studied: dict[str, Studied] = {}
         self._finished: dict[tuple[bytes, Edit], Finished] = {}
@@ -142,7 +143,7 @@ class Workshop:
         """Return the packages that own files of this machine; `notes` gets what could not be read."""
         from fastwheel.deps.packages import owners
 
-        with self._lock:
+        with self._asking:
             new = [path for path in paths if path not in self._owners]
             if new:
                 found = owners(new, notes=self._owner_notes)

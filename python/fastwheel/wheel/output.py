@@ -12,8 +12,10 @@ import signal
 import stat
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 
+from fastwheel.beside import Beside
 from fastwheel.errors import FastwheelError
 from fastwheel.portable import CREATE, HOLDS_OPEN, SHORT_LIVED, UNNAMED
 from fastwheel.wheel.names import shown
@@ -88,9 +90,10 @@ def write_atomically(
                         prove(draft.path)
                     os.fsync(draft.fd)
                 else:
-                    synced = _Sync(draft.fd)
+                    # A descriptor of its own: this one is closed when a signal ends all.
+                    synced = Beside(partial(_sync, os.dup(draft.fd)))
                     prove(draft.path)
-                    synced.wait()
+                    synced.result()
                 check_target(target)
                 signals.hold()
                 if HOLDS_OPEN:
@@ -176,39 +179,12 @@ def open_spill(folder: Path) -> int:
         raise write_error(folder / "new wheels", error) from error
 
 
-class _Sync:
-    """Brings a file to the disk while this thread does something else."""
-
-    def __init__(self, fd: int) -> None:
-        self._error: OSError | None = None
-        self._thread: threading.Thread | None = None
-        # A descriptor of its own: the caller may close his when a signal ends all.
-        own = os.dup(fd)
-        thread = threading.Thread(target=self._run, args=(own,), daemon=True)
-        try:
-            thread.start()
-            self._thread = thread
-        except RuntimeError:  # the system gives no more threads
-            self._run(own)
-
-    def _run(self, fd: int) -> None:
-        try:
-            os.fsync(fd)
-        except OSError as error:
-            self._error = error
-        finally:
-            os.close(fd)
-
-    def wait(self) -> None:
-        """Return when all is on the disk.
-
-        Raises:
-            OSError: it cannot be brought there.
-        """
-        if self._thread is not None:
-            self._thread.join()
-        if self._error is not None:
-            raise self._error
+def _sync(fd: int) -> None:
+    """Bring a file to the disk, and close the descriptor."""
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _fail(target: Path, error: OSError | ValueError) -> NoReturn:

@@ -52,7 +52,8 @@ class _Status:
     """The file `status`, read when it is first needed."""
 
     def __init__(self, folder: str, notes: list[str]) -> None:
-        self._text = b"\n" + (read_bounded(f"{folder}/status", notes) or b"").replace(b"\r\n", b"\n")
+        text = read_bounded(f"{folder}/status", notes) or b""
+        self._text = b"\n" + (text.replace(b"\r\n", b"\n") if b"\r" in text else text)
 
     def fields(self, name: str, arch: str) -> dict[bytes, bytes]:
         """Return what is said of a package; `arch` is "" where only one is installed."""
