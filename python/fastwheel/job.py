@@ -89,7 +89,7 @@ class Job:
         info = self.wheel.info
         if self.planning.update_tags:
             filename = filename.with_platforms(plan.tags)
-            if sorted(info.tags) != sorted(filename.tags) or info.values("Root-Is-Purelib") not in (
+            if sorted(info.values("Tag")) != sorted(filename.tags) or info.values("Root-Is-Purelib") not in (
                 ("false",),
                 ("False",),
             ):

@@ -263,6 +263,21 @@ def test_purelib_flag_does_not_survive(toolbox: Toolbox, contents: Callable[[Pat
     assert [line for line in lines if line.startswith("Root-Is-Purelib")] == ["Root-Is-Purelib: false"]
 
 
+def test_compressed_tags_in_wheel_are_expanded(toolbox: Toolbox, contents: Callable[[Path], dict[str, bytes]]) -> None:
+    library = toolbox.library("libfwone.so.1", "one")
+    compressed = "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64"
+    info = f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {compressed}\n".encode()
+    for source in (extension(toolbox), toolbox.module("ext", "one", library)):  # nothing else to do, and a graft
+        wheel = toolbox.wheel({"pkg/ext.so": source}, tag=compressed, wheel_info=info)
+        path = repair(wheel, toolbox, plat="manylinux_2_17_x86_64", only_plat=True).path
+        assert path is not None
+        python, abi, platforms = path.stem.split("-")[2:]
+        lines = contents(path)["pkg-1.0.dist-info/WHEEL"].decode().splitlines()
+        tags = [line for line in lines if line.startswith("Tag: ")]
+        assert tags == [f"Tag: {python}-{abi}-{platform}" for platform in platforms.split(".")]
+        assert len(tags) == 2
+
+
 # -- 14: the bill of materials on a merged /usr; libraries built from source ----------------------------------
 
 
