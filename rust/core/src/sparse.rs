@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
+use memmap2::MmapMut;
+
 use crate::guard::Fault;
-use crate::memory::zeros;
+use crate::memory::sparse_zeros;
 
 /// Kept of every file before anything is known of it: the headers lie there.
 const HEADERS: u64 = 64 * 1024;
@@ -14,9 +16,9 @@ const EARLY_QUESTIONS: u32 = 4;
 
 /// An ELF file that comes by piece by piece, from its begin, several times if need be.
 ///
-/// The allocation is as large as the file, but only the pages written to take memory.
+/// The mapping is as large as the file, but only the pages written to take memory.
 pub struct Sparse {
-    bytes: Vec<u8>,
+    bytes: MmapMut,
     /// What is to be kept of the pieces to come.
     wanted: Ranges,
     /// What is there.
@@ -35,7 +37,7 @@ impl Sparse {
     /// For a file of `size` bytes.
     pub fn new(size: u64) -> Result<Self, Fault> {
         let mut sparse = Self {
-            bytes: zeros(usize::try_from(size).map_err(|_| Fault::Memory)?)?,
+            bytes: sparse_zeros(usize::try_from(size).map_err(|_| Fault::Memory)?)?,
             wanted: Ranges::default(),
             known: Ranges::default(),
             kept: 0,
@@ -137,8 +139,8 @@ impl Sparse {
 pub fn fetched(
     size: u64,
     mut fetch: impl FnMut(&mut [u8], u64) -> Result<(), Fault>,
-) -> Result<Vec<u8>, Fault> {
-    let mut bytes = zeros(usize::try_from(size).map_err(|_| Fault::Memory)?)?;
+) -> Result<MmapMut, Fault> {
+    let mut bytes = sparse_zeros(usize::try_from(size).map_err(|_| Fault::Memory)?)?;
     let mut known = Ranges::default();
     let mut wanted: Vec<Range<u64>> = std::iter::once(0..HEADERS.min(size)).collect();
     for _ in 0..MOST_QUESTIONS {
