@@ -291,7 +291,7 @@ def inside(entry: str, here: str) -> str | None:
     for token in ("${ORIGIN}", "$ORIGIN"):
         rest = entry.removeprefix(token)
         if rest != entry and (not rest or rest.startswith("/")) and "$" not in rest:
-            folder = normpath(join(here, "." + rest))
+            folder = normpath(f"{here}/.{rest}" if here else f".{rest}")
             folder = "" if folder == "." else folder
             return None if folder == ".." or folder.startswith("../") else folder
     return None

@@ -104,19 +104,12 @@ CODES: Final[dict[str, CodeInfo]] = {
 }
 
 
-class _Escapes(dict[int, str]):
-    """A table for `str.translate` that is made as it is needed, of the characters met so far."""
-
-    def __missing__(self, number: int) -> str:
-        char = chr(number)
-        shown = char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode()
-        if len(self) < _MOST_ESCAPES:
-            self[number] = shown
-        return shown
+#: From this number of kinds of characters on, going through a text once is quicker than once for each.
+_FEW: Final = 8
 
 
-_MOST_ESCAPES: Final = 4096
-_ESCAPES: Final = _Escapes()
+def _visible(char: str) -> str:
+    return char.encode("unicode_escape", "surrogatepass").decode()
 
 
 def escape(text: str) -> str:
@@ -128,7 +121,14 @@ def escape(text: str) -> str:
     >>> escape("a" + chr(10) + "b")
     'a\\nb'
     """
-    return text if text.isprintable() else text.translate(_ESCAPES)
+    if text.isprintable():
+        return text
+    hidden = [char for char in set(text) if not char.isprintable()]
+    if len(hidden) > _FEW:
+        return text.translate({ord(char): _visible(char) for char in hidden})
+    for char in hidden:
+        text = text.replace(char, _visible(char))
+    return text
 
 
 class FastwheelError(Exception):

@@ -43,11 +43,12 @@ def complaints(arena: Arena, verb: str, options: Sequence[str], path: Path, plai
     arena.out.mkdir(exist_ok=True)
     line = [verb, *(one.replace("OUT", str(arena.out)).replace("PLAIN", str(plain)) for one in options), str(path)]
     took = []
-    while not took or (took[-1] > MOST_CPU * calibrated() and len(took) < 3):  # what else runs may have cost it
+    while not took or (took[-1] > MOST_CPU and len(took) < 3):  # what else runs may have cost it
+        slow = calibrated()
         outcome = arena.run(line, Call(options={"exec": True}))
-        took.append(float(str(outcome.answer["cpu"])))
+        took.append(float(str(outcome.answer["cpu"])) / max(slow, calibrated()))
     found = []
-    if took[-1] > MOST_CPU * calibrated():
+    if took[-1] > MOST_CPU:
         found.append(f"{min(took):.2f} s of CPU")
     if outcome.answer["hung"] or outcome.status not in (0, 1, 2):
         found.append(f"status {outcome.status}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
 
 __all__ = ["FAMILIES", "Family", "base_name", "families_of"]
@@ -41,7 +41,14 @@ class Family:
 
 
 def _matches(base: str, names: tuple[str, ...]) -> bool:
-    return any(base == name or (name.endswith("*") and base.startswith(name[:-1])) for name in names)
+    whole, beginnings = _sorted_out(names)
+    return base in whole or base.startswith(beginnings)
+
+
+@cache
+def _sorted_out(names: tuple[str, ...]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The names, and the beginnings of those that end in `*`."""
+    return frozenset(names), tuple(name[:-1] for name in names if name.endswith("*"))
 
 
 FAMILIES: Final[dict[str, Family]] = {

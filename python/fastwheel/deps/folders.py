@@ -98,7 +98,9 @@ _TOKEN: Final = re.compile(r"\$(?:\{(?P<braced>ORIGIN|LIB|PLATFORM)\}|(?P<bare>O
 
 def has_origin(entry: str) -> bool:
     """Whether an entry of a search path depends on the folder of the file that holds it."""
-    return any("ORIGIN" in (m["braced"], m["bare"]) for m in _TOKEN.finditer(entry))
+    if entry.startswith("$ORIGIN/"):  # nearly always
+        return True
+    return "$" in entry and any("ORIGIN" in (m["braced"], m["bare"]) for m in _TOKEN.finditer(entry))
 
 
 def expand(entry: str, origin: str, libc: Libc, arch: Arch | None) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fastwheel.deps.objects import Object
     from fastwheel.deps.search import Found, Search
 
-__all__ = ["MARK", "Path", "Place", "Plan", "Plans", "origin_of"]
+__all__ = ["MARK", "Answer", "Path", "Place", "Plan", "Plans", "origin_of"]
 
 _DF_1_NODEFLIB: Final = 0x800
 #: Stands for site-packages in an expanded entry; no string of an ELF file can hold it.
@@ -32,6 +32,22 @@ class Place(NamedTuple):
 
     folder: str
     in_wheel: bool
+
+
+class Answer(NamedTuple):
+    """What a DT_NEEDED entry resolves to.
+
+    Attributes:
+        target: the key of an object, or None.
+        via: why it was found there.
+        place: the folder or its label, for messages.
+        faults: what was passed over, and why.
+    """
+
+    target: str | None
+    via: Via
+    place: str = ""
+    faults: tuple[str, ...] = ()
 
 
 class Path:
@@ -59,10 +75,11 @@ class Plan:
         abi: what a candidate must fit.
         on_machine: what names resolve to in `machine`; shared by plans of equal folders.
         in_wheel: what names resolve to in the wheel by `paths`: the key or None, the folder, the faults.
+        by_path: (`$ORIGIN`, name) ▶ what a DT_NEEDED that is a path resolves to.
         settled: by key, the (name, target) of objects of this plan whose needs resolve alike in every process.
     """
 
-    __slots__ = ("abi", "in_wheel", "machine", "on_machine", "own", "passes_on", "paths", "settled")
+    __slots__ = ("abi", "by_path", "in_wheel", "machine", "on_machine", "own", "passes_on", "paths", "settled")
 
     def __init__(
         self,
@@ -80,6 +97,7 @@ class Plan:
         self.abi = abi
         self.on_machine = on_machine
         self.in_wheel: dict[str, tuple[str | None, str, tuple[str, ...]]] = {}
+        self.by_path: dict[tuple[str, str], Answer] = {}
         self.settled: dict[str, tuple[tuple[str, str], ...]] = {}
 
 
@@ -99,6 +117,7 @@ class Plans:
         self._own: dict[str, Path | None] = {}
         self._paths: dict[tuple[object, ...], Path] = {}
         self._plans: dict[tuple[object, ...], Plan] = {}
+        self._asked: dict[tuple[object, ...], Plan] = {}
         self._machines: dict[tuple[object, ...], dict[str, Found]] = {}
 
     def plan(self, item: Object, inherited: tuple[Path, ...], interpreter: tuple[Folder, ...]) -> Plan:
@@ -109,6 +128,13 @@ class Plans:
             inherited: `Plan.passes_on` of its loader.
             interpreter: the folders beside the program's interpreter.
         """
+        asked = (item.key, inherited, interpreter)
+        plan = self._asked.get(asked)
+        if plan is None:
+            plan = self._asked[asked] = self._make(item, inherited, interpreter)
+        return plan
+
+    def _make(self, item: Object, inherited: tuple[Path, ...], interpreter: tuple[Folder, ...]) -> Plan:
         own = self.own(item)
         abi = self._abi(item)
         passes_on = inherited

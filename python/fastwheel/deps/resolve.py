@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Final
 from fastwheel.deps.files import Abi, SystemFile, mismatch
 from fastwheel.deps.folders import Via, expand, has_origin
 from fastwheel.deps.objects import Edge, Graph, Object
-from fastwheel.deps.plans import MARK, Path, Plan, Plans, origin_of
+from fastwheel.deps.plans import MARK, Answer, Path, Plan, Plans, origin_of
 from fastwheel.errors import escape
-from fastwheel.named import NamedTuple
 from fastwheel.policy.arch import Libc
 from fastwheel.portable import is_absolute
 
@@ -29,13 +28,6 @@ _ET_DYN: Final = 3
 _MAX_NOTES: Final = 50
 _MAX_SHOWN: Final = 200
 _OWN_KINDS: Final = (Via.RPATH, Via.RUNPATH)
-
-
-class _Answer(NamedTuple):
-    target: str | None
-    via: Via
-    place: str = ""  # the folder or its label, for `how`
-    faults: tuple[str, ...] = ()
 
 
 class Resolver:
@@ -58,6 +50,7 @@ class Resolver:
         self._needs: dict[str, tuple[str, ...]] = {}
         self._edges: dict[str, dict[str, Edge]] = {key: {} for key in self._objects}
         self._notes: dict[str, None] = {}
+        self._path_texts: dict[str, str] = {}
 
     # -- roots and the result ------------------------------------------------------------------------------------------
 
@@ -112,7 +105,8 @@ class Resolver:
             item = self._objects[key]
             plan = self._plans.plan(item, inherited[key], interpreter)
             for name, target in plan.settled.get(key) or self._answers(item, plan, loaded, loader):
-                self._loads(loaded, name, target)
+                if name not in loaded:
+                    self._loads(loaded, name, target)
                 if target not in loader:
                     loader[target] = key
                     inherited[target] = plan.passes_on
@@ -121,11 +115,10 @@ class Resolver:
 
     def _loads(self, loaded: dict[str, str], name: str, target: str) -> None:
         """Note by what names an object can be had without a search from now on."""
-        if name not in loaded:
-            loaded[name] = target
-            soname = self._objects[target].facts.soname
-            if self._by_soname_too and soname:
-                loaded.setdefault(soname, target)
+        loaded[name] = target
+        soname = self._objects[target].facts.soname
+        if self._by_soname_too and soname:
+            loaded.setdefault(soname, target)
 
     def _answers(
         self, item: Object, plan: Plan, loaded: dict[str, str], loader: Mapping[str, str | None]
@@ -144,9 +137,11 @@ class Resolver:
             if answer.target is None:
                 settled = False
                 continue
-            self._loads(loaded, name, answer.target)
+            if name not in loaded:
+                self._loads(loaded, name, answer.target)
             found.append((name, answer.target))
-            settled = settled and plan.in_wheel.get(name, (None,))[0] == answer.target
+            alike = answer.via is Via.PATH or plan.in_wheel.get(name, (None,))[0] == answer.target
+            settled = settled and alike
         if settled:
             plan.settled[item.key] = tuple(found)
         return found
@@ -165,39 +160,39 @@ class Resolver:
 
     # -- one name ------------------------------------------------------------------------------------------------------
 
-    def _resolve(self, item: Object, plan: Plan, name: str, loaded: Mapping[str, str]) -> _Answer:
+    def _resolve(self, item: Object, plan: Plan, name: str, loaded: Mapping[str, str]) -> Answer:
         ours = item.origin == "wheel"
         if not ours and name in loaded:
-            return _Answer(loaded[name], Via.LOADED)
+            return Answer(loaded[name], Via.LOADED)
         if "/" in name or not name:
-            return self._by_path(item, plan, name)
+            return self._by_path(origin_of(item), plan, name)
         target, place, faults = self._in_wheel(plan, name)
         if target is not None:
-            return _Answer(target, plan.paths[0].via, place, faults)
+            return Answer(target, plan.paths[0].via, place, faults)
         if ours and plan.own:
             found = self._on_machine(plan, name)
             folder = found.folder
             if found.file and folder and folder.via in _OWN_KINDS and folder.path in plan.own:
                 target = self.add_system(found.file)
                 self._note_clash(item.key, name, target, loaded)
-                return _Answer(target, folder.via, folder.path, (*faults, *found.faults))
+                return Answer(target, folder.via, folder.path, (*faults, *found.faults))
         if name in loaded:
-            return _Answer(loaded[name], Via.LOADED, "", faults)
+            return Answer(loaded[name], Via.LOADED, "", faults)
         alone, others = self._by_its_name(item.key, plan.abi, name)
         if ours and alone is not None:
-            return _Answer(alone, Via.IN_WHEEL, "", faults)
+            return Answer(alone, Via.IN_WHEEL, "", faults)
         found = self._on_machine(plan, name)
         faults = (*faults, *found.faults)
         if found.file and found.folder:
             folder = found.folder
             place = folder.path if folder.via in (*_OWN_KINDS, Via.REAL_FOLDER) else folder.label
-            return _Answer(self.add_system(found.file), folder.via, place, faults)
+            return Answer(self.add_system(found.file), folder.via, place, faults)
         if alone is not None:
-            return _Answer(alone, Via.IN_WHEEL, "", faults)
+            return Answer(alone, Via.IN_WHEEL, "", faults)
         if others:
             several = ", ".join(escape(other) for other in others[:4])
             faults = (*faults, f"the wheel itself: {len(others)} files of that name ({several})")
-        return _Answer(None, Via.MISSING, "", faults)
+        return Answer(None, Via.MISSING, "", faults)
 
     def _in_wheel(self, plan: Plan, name: str) -> tuple[str | None, str, tuple[str, ...]]:
         """Follow the paths of a plan inside the wheel; return the key found, the folder and the faults."""
@@ -233,17 +228,23 @@ class Resolver:
                 return (found[0], ()) if len(found) == 1 else (None, tuple(found))
         return None, ()
 
-    def _by_path(self, item: Object, plan: Plan, name: str) -> _Answer:
+    def _by_path(self, origin: str, plan: Plan, name: str) -> Answer:
         """Resolve a DT_NEEDED that is a path, as of libraries without DT_SONAME: inside the wheel or of the machine."""
+        known = plan.by_path.get((origin, name))
+        if known is None:
+            known = plan.by_path[origin, name] = self._at_path(origin, plan, name)
+        return known
+
+    def _at_path(self, origin: str, plan: Plan, name: str) -> Answer:
         reasons: list[str] = []
-        ours = item.origin == "wheel"
-        for meaning in expand(name, origin_of(item), self._search.libc, self._search.arch) if name else ():
+        ours = origin.startswith(MARK)
+        for meaning in expand(name, origin, self._search.libc, self._search.arch) if name else ():
             if ours and meaning.startswith(MARK):
                 candidate = normpath(f"./{meaning[1:]}")
                 member = self._objects.get(candidate)
                 reason = "not in the wheel" if member is None else mismatch(plan.abi, member.facts)
                 if reason is None:
-                    return _Answer(candidate, Via.PATH)
+                    return Answer(candidate, Via.PATH)
                 reasons.append(f"{escape(candidate)}: {reason}")
                 continue
             if ours and not is_absolute(meaning):
@@ -254,17 +255,17 @@ class Resolver:
                 continue
             found = self._search.files.probe(path, plan.abi) if is_absolute(meaning) else None
             if isinstance(found, SystemFile):
-                return _Answer(self.add_system(found), Via.PATH)
+                return Answer(self.add_system(found), Via.PATH)
             reasons.append(f"{escape(path)}: {escape(found or 'no such file')}")
         if not name:
             reasons.append("the name is empty")
         elif ours and not reasons:
             reasons.append("it is a path that begins nowhere in particular")
-        return _Answer(None, Via.MISSING, "", tuple(reasons))
+        return Answer(None, Via.MISSING, "", tuple(reasons))
 
     # -- recording -----------------------------------------------------------------------------------------------------
 
-    def _record(self, item: Object, plan: Plan, name: str, answer: _Answer, loader: Mapping[str, str | None]) -> None:
+    def _record(self, item: Object, plan: Plan, name: str, answer: Answer, loader: Mapping[str, str | None]) -> None:
         """Keep the edge unless an earlier root gave one as good.
 
         A library may be within reach under one root and not under another; the worse case is kept where the target
@@ -287,7 +288,7 @@ class Resolver:
         how = self._how(item, plan, answer, loader)
         edges[name] = Edge(name, answer.target, how, tried + answer.faults, answer.via)
 
-    def _how(self, item: Object, plan: Plan, answer: _Answer, loader: Mapping[str, str | None]) -> str:
+    def _how(self, item: Object, plan: Plan, answer: Answer, loader: Mapping[str, str | None]) -> str:
         via = answer.via
         if via in (*_OWN_KINDS, Via.REAL_FOLDER):
             path = next(p for p in plan.paths if any(x.folder == answer.place for x in (*p.places, *p.late)))
@@ -309,8 +310,14 @@ class Resolver:
             one = loader[one]
         return self._objects[key]
 
+    def _path_text(self, item: Object) -> str:
+        text = self._path_texts.get(item.key)
+        if text is None:
+            text = self._path_texts[item.key] = self._told(item)
+        return text
+
     @staticmethod
-    def _path_text(item: Object) -> str:
+    def _told(item: Object) -> str:
         facts = item.facts
         kind, text = ("RPATH", facts.rpath) if facts.runpath is None else ("RUNPATH", facts.runpath)
         text = text or ""

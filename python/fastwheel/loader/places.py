@@ -95,8 +95,9 @@ class Places:
             return "rpath", (Place(None, label, "musl knows $ORIGIN only, and ignores a path with any other token"),)
         kind = "runpath" if name == "DT_RUNPATH" and self._libc is not Libc.MUSL else "rpath"
         found = []
+        whose = f"{name} of {escape(item.key)}"
         for entry in split_path(text or "", self._libc):
-            label = f"{name} of {escape(item.key)}: {escape(entry or '.')}"
+            label = f"{whose}: {escape(entry or '.')}"
             found += [Place(folder, label, vague) for folder, vague in self._meanings(item, entry)]
         return kind, tuple(found)
 
@@ -107,6 +108,8 @@ class Places:
 
     def _meanings(self, item: LoadedObject, entry: str) -> list[tuple[str | None, str]]:
         machine = item.key.startswith("/")
+        if not machine and entry.startswith("$ORIGIN/") and entry.count("$") == 1:  # nearly always
+            return [(self.in_tree(item.folder + entry[len("$ORIGIN") :]), "")]
         origin = item.folder if machine else _MARK + item.folder
         if self._libc is Libc.ANDROID:
             # Android's linker expands $LIB, which is lib or lib64 there, and no $PLATFORM.

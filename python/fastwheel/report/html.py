@@ -26,6 +26,8 @@ __all__ = ["html_page"]
 
 #: Longer lists are cut, with a word on what is left out.
 _MOST_ROWS = 300
+#: Characters of the tree; one of a hundred grafts has a tenth of that.
+_MOST_TEXT = 1 << 20
 
 
 def html_page(seen: Overview) -> str:
@@ -204,9 +206,17 @@ def _picture(seen: Overview) -> Markup | None:
         "details",
         None,
         element("summary", None, "The same as text, with the reason for each"),
-        element("pre", None, tree_text(tree)),
+        element("pre", None, _beginning(tree_text(tree))),
     )
     return _section("Who needs whom", _drawn(tree), text)
+
+
+def _beginning(text: str) -> str:
+    """The lines of a text that a page has room for."""
+    if len(text) <= _MOST_TEXT:
+        return text
+    end = text.rfind("\n", 0, _MOST_TEXT) + 1
+    return f"{text[:end]}and {text.count(chr(10), end) + 1} more lines: see fastwheel tree"
 
 
 def _drawn(tree: Tree) -> Markup:

@@ -10,14 +10,13 @@ import html
 from typing import TYPE_CHECKING, Final
 
 from fastwheel.errors import escape
+from fastwheel.report.text import cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 __all__ = ["Markup", "element", "joined", "words"]
 
-#: Characters of a line; file names have 255, paths 4,096.
-_LONGEST: Final = 5000
 _VOID: Final = frozenset({"meta", "br", "hr", "col"})
 
 
@@ -32,11 +31,7 @@ def words(text: str) -> Markup:
 
     Of a line that nobody would read to its end the beginning is left.
     """
-    return Markup(html.escape("\n".join(map(_line, text.split("\n")))))
-
-
-def _line(text: str) -> str:
-    return escape(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text)} characters)")
+    return Markup(html.escape("\n".join(escape(cut(line)) for line in text.split("\n"))))
 
 
 def element(name: str, attributes: Mapping[str, str] | None = None, *content: str | Iterable[str]) -> Markup:

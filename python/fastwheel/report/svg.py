@@ -6,12 +6,12 @@ where the pointer rests.
 
 from __future__ import annotations
 
-import html
 from typing import TYPE_CHECKING, Final
 from unicodedata import combining, east_asian_width
 
-from fastwheel.errors import FastwheelError, escape
+from fastwheel.errors import FastwheelError
 from fastwheel.report.layers import TooLarge, layered
+from fastwheel.report.markup import words
 from fastwheel.report.picture import picture_of
 from fastwheel.report.text import size_text
 
@@ -97,7 +97,7 @@ def tree_svg(tree: Tree) -> str:
     body, width, height = svg_body(tree)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
-        f"<title>{_text(tree.name)}</title><style>{SVG_STYLE}</style>"
+        f"<title>{words(tree.name)}</title><style>{SVG_STYLE}</style>"
         f'<rect class="fw-paper" width="{width}" height="{height}"/>{body}</svg>\n'
     )
 
@@ -150,9 +150,9 @@ def _box(box: Box, place: tuple[float, float], size: tuple[float, float]) -> str
         behind = f"<rect {behind}/>"
     left = _number(x + _PADDING)
     return (
-        f'<g class="fw-{box.kind}"><title>{_text(_tooltip(box))}</title>{behind}<rect {at}/>'
-        f'<text class="fw-name" x="{left}" y="{_number(y + 17)}">{_text(_short(box.title))}</text>'
-        f'<text class="fw-dim" x="{left}" y="{_number(y + 31)}">{_text(_short(_subtitle(box)))}</text></g>'
+        f'<g class="fw-{box.kind}"><title>{words(_tooltip(box))}</title>{behind}<rect {at}/>'
+        f'<text class="fw-name" x="{left}" y="{_number(y + 17)}">{words(_short(box.title))}</text>'
+        f'<text class="fw-dim" x="{left}" y="{_number(y + 31)}">{words(_short(_subtitle(box)))}</text></g>'
     )
 
 
@@ -212,7 +212,7 @@ def _lines(drawing: Drawing, arrows: Sequence[Arrow]) -> Iterable[str]:
         arrow = arrows[segment.edge]
         state = "" if arrow.state == "found" else f" {arrow.state}"
         tip = segment.first if segment.backwards else segment.last
-        title = f"<title>{_text(arrow.text)}</title>" if segment.first or segment.last else ""
+        title = f"<title>{words(arrow.text)}</title>" if segment.first or segment.last else ""
         yield f'<path class="fw-line{state}" d="{_path(segment, tip)}">{title}</path>'
         if tip:
             yield _tip(segment, state)
@@ -270,7 +270,7 @@ def _legend(picture: Picture, tree: Tree, width: float) -> tuple[list[str], floa
         source = f"allowed by {tree.policy}" if tree.policy else "of the C library"
         for line in _wrapped(f"not drawn, {source}: {', '.join(picture.given)}", int(room / _SMALL_WIDTH)):
             height += 18
-            parts.append(f'<text class="fw-dim" x="0" y="{_number(height - 2)}">{_text(line)}</text>')
+            parts.append(f'<text class="fw-dim" x="0" y="{_number(height - 2)}">{words(line)}</text>')
             widest = max(widest, _cells(line) * _SMALL_WIDTH)
     return parts, widest, height
 
@@ -288,7 +288,3 @@ def _wrapped(text: str, columns: int) -> list[str]:
 def _number(value: float) -> str:
     """A coordinate with at most one decimal."""
     return f"{value:.1f}".removesuffix(".0")
-
-
-def _text(text: str) -> str:
-    return html.escape("\n".join(map(escape, text.split("\n"))))

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from fastwheel.plan import Plan
     from fastwheel.verdict import Findings, Verdict
 
-__all__ = ["error_block", "plan_text", "repair_text", "show_text", "size_text"]
+__all__ = ["cut", "error_block", "plan_text", "repair_text", "show_text", "size_text"]
 
-#: Names out of a wheel can have any length.
+#: Characters of a line for people.
 _LONGEST: Final = 1500
 #: Characters of all of them but the hint.
 _MOST_OF_BLOCK: Final = 12_000
@@ -25,7 +25,7 @@ _MOST_OF_BLOCK: Final = 12_000
 
 def error_block(error: FastwheelError) -> str:
     """Return the one block that a fault is shown as: what, where it was looked, what to do."""
-    lines = [_cut(f"error: {error.message}"), *(_cut(f"  {detail}") for detail in error.details)]
+    lines = [cut(f"error: {error.message}"), *(cut(f"  {detail}") for detail in error.details)]
     room = _MOST_OF_BLOCK
     for number, line in enumerate(lines):
         room -= len(line)
@@ -33,11 +33,12 @@ def error_block(error: FastwheelError) -> str:
             lines[number:] = [f"  and {len(lines) - number} more lines like these"]
             break
     if error.hint is not None:
-        lines.append(_cut(f"hint: {error.hint}"))
+        lines.append(cut(f"hint: {error.hint}"))
     return "\n".join(lines)
 
 
-def _cut(line: str) -> str:
+def cut(line: str) -> str:
+    """Return a line as far as somebody might read it: names out of a wheel can have any length."""
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
