@@ -11,6 +11,7 @@ import os
 import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from fastwheel._elf.facts import read
@@ -107,7 +108,7 @@ def links_many(fd: int, spans: Sequence[Span], jobs: int) -> list[Links | ElfErr
 
     def member(span: Span) -> Links | ElfError:
         try:
-            return links(b"".join(content_of(fd, span)))
+            return links(whole(fd, span))
         except Damage:
             return ElfError("FW112", "the member's data is damaged")
         except ElfError as error:
@@ -120,13 +121,13 @@ def _member(fd: int, span: Span, digest: bool) -> Scanned:
     large = span.size + span.compressed_size > _MOST_WHOLE
     if digest and not large:
         # All of it is needed: what its first bytes are need not be found out before.
-        content: Buffer = b"".join(content_of(fd, span))
+        content: Buffer = whole(fd, span)
         sha256 = hashlib.sha256(content).digest()
         return _read(content, sha256) if content[:4] == _MAGIC else Scanned(sha256=sha256)
     if span.size < len(_MAGIC) or _magic(fd, span) != _MAGIC:
         return Scanned(sha256=_hash(fd, span) if digest else None)
     if not large:
-        return _read(b"".join(content_of(fd, span)), None)
+        return _read(whole(fd, span), None)
     hashed = hashlib.sha256() if digest else None
     content = _sparse(fd, span, hashed)
     return _read(content, None if hashed is None else hashed.digest())
@@ -214,6 +215,14 @@ def content_of(fd: int, span: Span) -> Iterator[bytes]:
         raise Damage("size")
     if crc != span.crc:
         raise Damage("crc")
+
+
+def whole(fd: int, span: Span) -> bytes:
+    """Return the content; a list of its pieces and what is joined of them would take twice the memory."""
+    content = BytesIO()
+    for piece in content_of(fd, span):
+        content.write(piece)
+    return content.getvalue()
 
 
 def _inflated(fd: int, span: Span) -> Iterator[bytes]:

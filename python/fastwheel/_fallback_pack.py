@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from fastwheel._elf.editor import edit as edit_elf
 from fastwheel._elf.facts import read as read_elf
-from fastwheel._fallback import Damage, content_of, map_threads, threads
+from fastwheel._fallback import Damage, map_threads, threads, whole
 from fastwheel.errors import ElfError, FastwheelError
 from fastwheel.named import NamedTuple
 from fastwheel.portable import READ, pread, pwrite
@@ -198,7 +198,7 @@ def _start(pool: ThreadPoolExecutor, out: _Spill, archive: int | None, task: Tas
             os.close(fd)
     elif isinstance(task.source, Span):
         assert archive is not None
-        before = b"".join(content_of(archive, task.source))
+        before = whole(archive, task.source)
     else:
         before = task.source
     content = before if task.edit is None else edit_elf(before, task.edit)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from arena import MOST_CPU, Arena, Call, Server, Tools, inspect, parts_of
+from arena import Arena, Call, Server, Tools, inspect, parts_of
 from zipkit import Part, assemble
 
 MIB = 1 << 20
@@ -102,8 +102,6 @@ def test_cost(tmp_path: Path, tools: Tools, server: Server, name: str, verb: str
     assert path.stat().st_size < 2 * MIB
     into = ["-w", str(arena.out)] if verb == "repair" else []
     outcome = arena.run([verb, *into, str(path)], Call())
-    cpu = float(str(outcome.answer["cpu"]))
-    assert cpu <= MOST_CPU, f"{cpu:.2f} s"
     if want == "FW500" and verb == "show":
         want = "ok"
     assert inspect(outcome, (want,)) == [], outcome.stderr[:2000]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from arena import MOST_CPU, THOROUGH, Arena, Call, Server, Tools
+from arena import MOST_CPU, THOROUGH, Arena, Call, Server, Tools, slowness
 from costly import ELF_FILES, KINDS, SMALL, TEXTS, mixture, wheel_of, worst
 
 #: More of them with FASTWHEEL_HOSTILE=all; FASTWHEEL_SEED begins elsewhere.
@@ -25,17 +24,6 @@ VERBS: dict[str, tuple[str, ...]] = {
     "report": ("-q", "-o", "OUT/page.html"),
 }
 ELF_VERBS: dict[str, tuple[str, ...]] = {"lddtree": (), "tree": ("--json",), "diff": ("PLAIN",)}
-#: CPU seconds that `calibrated` takes on the machine that the bound is meant for.
-REFERENCE = 0.12
-
-
-def calibrated() -> float:
-    """How much slower than a common machine this one is just now, at least 1."""
-    begun = time.process_time()
-    table: dict[str, int] = {}
-    for number in range(400_000):
-        table[f"l{number % 5000}"] = table.get(f"l{number % 4999}", 0) + 1
-    return max(1.0, (time.process_time() - begun) / REFERENCE)
 
 
 def complaints(arena: Arena, verb: str, options: Sequence[str], path: Path, plain: Path) -> list[str]:
@@ -44,9 +32,9 @@ def complaints(arena: Arena, verb: str, options: Sequence[str], path: Path, plai
     line = [verb, *(one.replace("OUT", str(arena.out)).replace("PLAIN", str(plain)) for one in options), str(path)]
     took = []
     while not took or (took[-1] > MOST_CPU and len(took) < 3):  # what else runs may have cost it
-        slow = calibrated()
+        slow = slowness()
         outcome = arena.run(line, Call(options={"exec": True}))
-        took.append(float(str(outcome.answer["cpu"])) / max(slow, calibrated()))
+        took.append(float(str(outcome.answer["cpu"])) / max(slow, slowness()))
     found = []
     if took[-1] > MOST_CPU:
         found.append(f"{min(took):.2f} s of CPU")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fastwheel._elf.header import EHDR_SIZE
 from fastwheel._elf.items import MOVABLE, is_zero
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 __all__ = ["check_bytes", "check_sections", "check_segments"]
 
 Fault = tuple[str, str]
+#: Bytes that are compared at a time.
+_AT_ONCE: Final = 1 << 20
 
 
 def _gaps(ranges: Sequence[tuple[int, int]], start: int, end: int) -> list[tuple[int, int]]:
@@ -92,6 +94,15 @@ def _declared(old: Image, layout: Layout) -> list[tuple[int, int]]:
     return ranges
 
 
+def _same(old: bytes, low: int, high: int, new: bytes, start: int) -> bool:
+    """Whether old[low:high] stands in `new` at `start`; without copies of all of it."""
+    moved = start - low
+    return all(
+        old[at : min(at + _AT_ONCE, high)] == new[at + moved : min(at + _AT_ONCE, high) + moved]
+        for at in range(low, high, _AT_ONCE)
+    )
+
+
 def check_bytes(old: Image, new: Image, layout: Layout) -> Fault | None:
     """V4, V9: every byte that no rule looks after is the same; what is new is zero, or a table that moved."""
     inserted, point = layout.insert_size, layout.insert_at
@@ -115,7 +126,7 @@ def check_bytes(old: Image, new: Image, layout: Layout) -> Fault | None:
             allowed.append((low, high))
     for start, end in _gaps(merged(allowed), 0, size):
         for low, high, delta in ((start, min(end, point), 0), (max(start, point), end, inserted)):
-            if high > low and old.data[low:high] != new.data[low + delta : high + delta]:
+            if not _same(old.data, low, high, new.data, low + delta):
                 return "V9", f"bytes in [{low:#x}, {high:#x}) differ"
     for start, end in ((point, point + inserted), (size + inserted, len(new.data))):
         for low, high in _gaps(fresh, start, end):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 
 __all__ = ["Patch", "apply"]
 
@@ -27,10 +28,13 @@ class Patch:
 
 def apply(data: bytes, patch: Patch) -> bytes:
     """Return the output."""
-    output = bytearray(patch.size)
+    output = BytesIO(bytes(patch.size))  # unlike a bytearray it can be had as bytes without a copy
     at = patch.insert_at if patch.insert_size > 0 else len(data)
-    output[:at] = data[:at]
-    output[at + patch.insert_size : len(data) + patch.insert_size] = data[at:]
+    with memoryview(data) as before:
+        output.write(before[:at])
+        output.seek(at + patch.insert_size)
+        output.write(before[at:])
     for offset, content in patch.writes:
-        output[offset : offset + len(content)] = content
-    return bytes(output)
+        output.seek(offset)
+        output.write(content)
+    return output.getvalue()

@@ -235,7 +235,7 @@ def _number(version: str) -> tuple[int, ...]:
 
 
 class _Reader:
-    """Reads which symbols a file asks for in which version, each file once."""
+    """Tells which files ask for versions that policies lack; reads the symbols of each file once."""
 
     def __init__(self, wheel: Wheel, verdict: Verdict) -> None:
         self._wheel = wheel
@@ -244,12 +244,20 @@ class _Reader:
         self._symbols: dict[str, dict[str, tuple[str, ...]]] = {}
         self._policies = tuple(finding.policy for finding in verdict.findings)
         self._chains = _chains(verdict)
+        self._culprits: dict[str, tuple[Culprit, ...]] = {}
 
     def culprits(self, finding: Findings) -> tuple[Culprit, ...]:
         """The files that need versions which a policy does not promise, the one that blocks most first."""
+        name = finding.policy.name
+        if name not in self._culprits:
+            self._culprits[name] = self._find(finding)
+        return self._culprits[name]
+
+    def _find(self, finding: Findings) -> tuple[Culprit, ...]:
         found = []
         known = _Known(finding.policy)
-        firsts: dict[tuple[str, str], str] = {}
+        reach = {policy.name: policy.priority for policy in self._policies}
+        firsts: dict[str, str] = {}
         weighed: dict[frozenset[tuple[str, frozenset[str]]], tuple[tuple[tuple[str, str], ...], Policy]] = {}
         for file in self._files(finding):
             facts = self._verdict.graph.objects[file].facts
@@ -264,10 +272,9 @@ class _Reader:
             causes = []
             for library, version in pairs:
                 names = symbols.get(f"{library}\0{version}", ())
-                if (library, version) not in firsts:
-                    firsts[library, version] = best(self._policies, {library: {version}}).name
-                causes.append(Cause(library, version, names, firsts[library, version], *known.of(names, version)))
-            reach = {policy.name: policy.priority for policy in self._policies}
+                if version not in firsts:
+                    firsts[version] = best(self._policies, {library: {version}}).name
+                causes.append(Cause(library, version, names, firsts[version], *known.of(names, version)))
             causes.sort(key=lambda cause: (reach[cause.first], [-n for n in _number(cause.version)], cause.library))
             found.append((own.priority, -sum(len(cause.symbols) or 1 for cause in causes), file, own, tuple(causes)))
         found.sort(key=lambda item: item[:3])

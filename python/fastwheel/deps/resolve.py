@@ -38,6 +38,7 @@ class Resolver:
         self._opaque = opaque
         self._by_soname_too = search.libc is not Libc.MUSL  # whether DT_SONAME names what is loaded
         self._objects = {path: Object(path, "wheel", path, path, members[path]) for path in sorted(members)}
+        self._files = frozenset(map(basename, self._objects))
         self._plans = Plans(search, {dirname(path) for path in members})
         self._by_name: dict[str, list[str]] = {}
         self._by_soname: dict[str, list[str]] = {}
@@ -201,7 +202,8 @@ class Resolver:
             return known
         faults: list[str] = []
         target, folder = None, ""
-        for place in (p for path in plan.paths for p in path.places if p.in_wheel):
+        held = name in self._files  # else no folder needs to be looked into, and there may be thousands
+        for place in (p for path in plan.paths for p in path.places if p.in_wheel) if held else ():
             candidate = join(place.folder, name)
             item = self._objects.get(candidate)
             if item is None:

@@ -144,6 +144,7 @@ class Loader:
         self._system = system
         self._budget = budget or Budget.endless()
         self._places = Places(system.libc, system.arch, tree.files, self._budget)
+        self._names = frozenset(path.rpartition("/")[2] for path in tree.files)
         # Who loaded an object differs from root to root; the folders that are searched for it hardly do.
         self._nowhere = _Way(())
         self._ways: dict[tuple[str, ...], _Way] = {(): self._nowhere}
@@ -330,6 +331,8 @@ class Loader:
     def _in_folder(self, folder: str, name: str, wanted: Abi | None) -> LoadedObject | Fault | None:
         if folder.startswith("/"):
             return self._system.at(folder, name)
+        if name not in self._names:
+            return None
         return self._in_tree(f"{folder}/{name}" if folder else name, wanted)
 
     def _in_tree(self, path: str, wanted: Abi | None) -> LoadedObject | Fault | None:

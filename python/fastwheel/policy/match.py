@@ -91,7 +91,17 @@ def offending_by_policy(
 
 def satisfied(policy: Policy, needs: Mapping[str, Collection[str]]) -> bool:
     """Whether every needed version is promised by the policy."""
-    return not offending(policy, needs)
+    return _promises(policy, _versions(needs))
+
+
+def _versions(needs: Mapping[str, Collection[str]]) -> Collection[tuple[str, str]]:
+    """The pairs (prefix, rest) of all versions: whatever library they are asked of, a policy judges them alike."""
+    return {(prefix, rest) for prefix, _, rest in (v.partition("_") for v in set().union(*needs.values()))}
+
+
+def _promises(policy: Policy, versions: Collection[tuple[str, str]]) -> bool:
+    promised = policy.versions
+    return all(rest in promised.get(prefix, (rest,)) for prefix, rest in versions)
 
 
 def best(policies: Sequence[Policy], needs: Mapping[str, Collection[str]]) -> Policy:
@@ -100,7 +110,8 @@ def best(policies: Sequence[Policy], needs: Mapping[str, Collection[str]]) -> Po
     `policies` is in the order of `fastwheel.policy.policies`, so its last one, `linux_<arch>`, fits
     everything.
     """
-    return next((policy for policy in policies if satisfied(policy, needs)), policies[-1])
+    versions = _versions(needs)
+    return next((policy for policy in policies if _promises(policy, versions)), policies[-1])
 
 
 def blacklisted(policy: Policy, needed: Collection[str], undefined: Iterable[str]) -> dict[str, tuple[str, ...]]:
