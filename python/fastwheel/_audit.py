@@ -16,7 +16,7 @@ from fastwheel.host import host_libc, host_musl
 from fastwheel.named import NamedTuple
 from fastwheel.policy.arch import Arch, Libc, arch_from_tags, is_loader, isa_level, libc_from_tags
 from fastwheel.policy.custom import load_policies, with_custom
-from fastwheel.policy.match import allowed, best, blacklisted, is_libpython, judged, merge_needs, needs_of, offending
+from fastwheel.policy.match import allowed, blacklisted, fitting, is_libpython, judged, merge_needs, needs_of, offending
 from fastwheel.policy.tables import android_policy, policies
 from fastwheel.survey import survey
 from fastwheel.verdict import Findings, Options, Reference, Verdict, bears
@@ -417,8 +417,10 @@ class _Audit:
     def _symbols_policy(self, by_allowlist: Mapping[frozenset[str], _Weighed]) -> Policy:
         """The best policy P whose symbols, those of the grafts that P asks for included, some policy ≤ P promises."""
         reached = self.policies[-1]
+        fits = {allowlist: fitting(self.policies, weighed.judged) for allowlist, weighed in by_allowlist.items()}
         for index, policy in enumerate(self.policies[:-1]):
-            candidate = best(self.policies[index:], by_allowlist[policy.allowlist].judged)
+            below = zip(self.policies[index:], fits[policy.allowlist][index:], strict=True)
+            candidate = next((other for other, fit in below if fit), reached)
             reached = max(reached, candidate, key=lambda policy: policy.priority)
         return reached
 

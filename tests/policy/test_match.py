@@ -17,8 +17,10 @@ from fastwheel.policy import (
     all_names,
     allowed,
     best,
+    best_for,
     blacklisted,
     by_name,
+    fitting,
     is_libpython,
     merge_needs,
     needs_of,
@@ -48,6 +50,9 @@ def test_the_best_policy_is_auditwheels(needs: dict[str, set[str]]) -> None:
     assert list(every) == [p.name for p in X86]
     assert every[ours.name] == ()
     assert all(every[p.name] for p in X86[: X86.index(ours)])
+    assert fitting(X86, needs) == tuple(not pairs for pairs in every.values())
+    for version in set().union(*needs.values()):
+        assert best_for(X86, version) is best(X86, {"libx.so": {version}})
     for pairs in every.values():
         assert all(version in needs[lib] for lib, version in pairs)
 

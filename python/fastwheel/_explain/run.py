@@ -21,7 +21,7 @@ from fastwheel._explain.model import Bound, Cause, Culprit, Explanation
 from fastwheel.errors import ElfError, FastwheelError, escape
 from fastwheel.loader.tables import table
 from fastwheel.policy.arch import Libc
-from fastwheel.policy.match import best, judged, needs_of, offending
+from fastwheel.policy.match import best, best_for, judged, needs_of, offending
 from fastwheel.verdict import Options, bears
 
 if TYPE_CHECKING:
@@ -273,7 +273,7 @@ class _Reader:
             for library, version in pairs:
                 names = symbols.get(f"{library}\0{version}", ())
                 if version not in firsts:
-                    firsts[version] = best(self._policies, {library: {version}}).name
+                    firsts[version] = best_for(self._policies, version).name
                 causes.append(Cause(library, version, names, firsts[version], *known.of(names, version)))
             causes.sort(key=lambda cause: (reach[cause.first], [-n for n in _number(cause.version)], cause.library))
             found.append((own.priority, -sum(len(cause.symbols) or 1 for cause in causes), file, own, tuple(causes)))

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 __all__ = [
     "allowed",
     "best",
+    "best_for",
     "blacklisted",
+    "fitting",
     "is_libpython",
     "merge_needs",
     "needs_of",
@@ -104,6 +106,12 @@ def _promises(policy: Policy, versions: Collection[tuple[str, str]]) -> bool:
     return all(rest in promised.get(prefix, (rest,)) for prefix, rest in versions)
 
 
+def fitting(policies: Iterable[Policy], needs: Mapping[str, Collection[str]]) -> tuple[bool, ...]:
+    """Return `satisfied` for each policy, in the order given."""
+    versions = _versions(needs)
+    return tuple(_promises(policy, versions) for policy in policies)
+
+
 def best(policies: Sequence[Policy], needs: Mapping[str, Collection[str]]) -> Policy:
     """Return the first, that is the most compatible, of `policies` that fits.
 
@@ -112,6 +120,12 @@ def best(policies: Sequence[Policy], needs: Mapping[str, Collection[str]]) -> Po
     """
     versions = _versions(needs)
     return next((policy for policy in policies if _promises(policy, versions)), policies[-1])
+
+
+def best_for(policies: Sequence[Policy], version: str) -> Policy:
+    """Return what `best` does for a single version."""
+    prefix, _, rest = version.partition("_")
+    return next((policy for policy in policies if rest in policy.versions.get(prefix, (rest,))), policies[-1])
 
 
 def blacklisted(policy: Policy, needed: Collection[str], undefined: Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from fastwheel.report.diff import change_lines
-from fastwheel.report.markup import Markup, element, joined
+from fastwheel.report.markup import Markup, element, joined, table
 from fastwheel.report.text import size_text
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 __all__ = ["changes_section"]
 
 _SIGNS: Final = {"added": "+", "removed": "-", "changed": "~", "renamed": "~"}
-_MOST_ROWS: Final = 300
 _MOST_LINES: Final = 40
 
 
@@ -32,20 +31,10 @@ def changes_section(found: Difference) -> Markup:
                 element("code", None, change.after or "none"),
             )
         )
-    rows = [_row(member) for member in found.members[:_MOST_ROWS]]
-    if len(found.members) > _MOST_ROWS:
-        left = len(found.members) - _MOST_ROWS
-        rows.append(element("tr", None, element("td", {"colspan": "4", "class": "dim"}, f"and {left} more")))
-    if not rows:
+    if not found.members:
         return joined((*parts, element("p", None, "All members are equal in content and mode.")))
-    heads = [
-        element("th", None, ""),
-        element("th", None, "file"),
-        element("th", {"class": "num"}, "before"),
-        element("th", {"class": "num"}, "after"),
-    ]
-    table = element("table", None, element("thead", None, element("tr", None, *heads)), element("tbody", None, *rows))
-    return joined((*parts, element("div", {"class": "scroll"}, table)))
+    heads = [("", ""), ("", "file"), ("num", "before"), ("num", "after")]
+    return joined((*parts, table(heads, found.members, _row)))
 
 
 def _sizes(found: Difference) -> Markup:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
+from functools import partial
 from hashlib import sha256
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from fastwheel.errors import FastwheelError
 from fastwheel.report.changes import changes_section
-from fastwheel.report.markup import Markup, element, joined, words
+from fastwheel.report.markup import MOST_ROWS, Markup, element, joined, table, words
 from fastwheel.report.svg import SVG_STYLE, svg_body
 from fastwheel.report.text import size_text
 from fastwheel.report.tree import tree_text
@@ -17,6 +19,7 @@ from fastwheel.report.tree import tree_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from fastwheel._explain.model import Cause, Culprit
     from fastwheel._overview import GraftInfo, Overview
     from fastwheel._tree import Tree
     from fastwheel._verify.model import Finding
@@ -24,8 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["html_page"]
 
-#: Longer lists are cut, with a word on what is left out.
-_MOST_ROWS = 300
+#: Libraries that one platform is told of.
+_MOST_LIBRARIES = 40
 #: Characters of the tree; one of a hundred grafts has a tenth of that.
 _MOST_TEXT = 1 << 20
 
@@ -69,17 +72,6 @@ def _style() -> str:
 
 def _section(title: str, *content: str | Iterable[str]) -> Markup:
     return element("section", None, element("h2", None, title), *content)
-
-
-def _table(heads: Sequence[tuple[str, str]], rows: Sequence[Markup]) -> Markup:
-    """A table; `heads` are pairs (class, text)."""
-    line = [element("th", {"class": kind} if kind else None, text) for kind, text in heads]
-    left = len(rows) - _MOST_ROWS
-    if left > 0:
-        more = element("td", {"colspan": str(len(heads)), "class": "dim"}, f"and {left} more")
-        rows = [*rows[:_MOST_ROWS], element("tr", None, more)]
-    table = element("table", None, element("thead", None, element("tr", None, *line)), element("tbody", None, *rows))
-    return element("div", {"class": "scroll"}, table)
 
 
 def _cell(*content: str | Iterable[str], kind: str = "") -> Markup:
@@ -172,10 +164,10 @@ def _findings(seen: Overview) -> Markup | None:
     # The same advice is given once, below the last finding that it is for.
     items = [
         _finding(item, advised=index + 1 == len(found) or found[index + 1].hint != item.hint)
-        for index, item in enumerate(found[:_MOST_ROWS])
+        for index, item in enumerate(found[:MOST_ROWS])
     ]
-    if len(found) > _MOST_ROWS:
-        items.append(element("li", {"class": "dim"}, f"and {len(found) - _MOST_ROWS} more: see fastwheel verify"))
+    if len(found) > MOST_ROWS:
+        items.append(element("li", {"class": "dim"}, f"and {len(found) - MOST_ROWS} more: see fastwheel verify"))
     return _section("Findings", element("ul", {"class": "findings"}, *items))
 
 
@@ -249,9 +241,7 @@ def _why(seen: Overview) -> Markup | None:
             continue
         known.update(obstacles)
         steps.append(([finding.policy.name], obstacles))
-    rows = [_policy_row([reached.name], element("span", {"class": "dim"}, said))]
-    rows += [_policy_row(names, joined(_grouped(obstacles))) for names, obstacles in steps]
-    if len(rows) == 1 and not verdict.references:
+    if not steps and not verdict.references:
         return None
     parts = []
     if verdict.references:
@@ -259,8 +249,10 @@ def _why(seen: Overview) -> Markup | None:
         shown = joined([element("code", None, name) for name in names[:40]], ", ")
         more = f" and {len(names) - 40} more" if len(names) > 40 else ""
         parts.append(element("p", None, "To be grafted: ", shown, more, "."))
-    if len(rows) > 1:
-        parts.append(_table([("", "platform"), ("", "what, besides, would have to go")], rows))
+    if steps:
+        rows = [([reached.name], element("span", {"class": "dim"}, said))]
+        rows += [(names, joined(_grouped(obstacles))) for names, obstacles in steps]
+        parts.append(table([("", "platform"), ("", "what, besides, would have to go")], rows, _policy_row))
     parts += _culprits(seen)
     return _section("Why this platform", *parts)
 
@@ -270,27 +262,28 @@ def _culprits(seen: Overview) -> Iterable[Markup]:
     told = seen.explanation
     if told is None or told.goal is None or not told.culprits:
         return
-    rows = []
-    for culprit in told.culprits:
-        for cause in culprit.causes:
-            shown = ", ".join(cause.symbols[:12]) or "the version itself"
-            more = f" and {len(cause.symbols) - 12} more" if len(cause.symbols) > 12 else ""
-            above = element("ul", None, element("li", None, " → ".join(culprit.chain))) if culprit.chain else ""
-            rows.append(
-                element(
-                    "tr",
-                    None,
-                    _cell(element("code", None, culprit.file), above),
-                    _cell(element("code", None, f"{cause.version} of {cause.library}")),
-                    _cell(element("code", None, shown + more)),
-                )
-            )
+    causes = [(culprit, cause) for culprit in told.culprits for cause in culprit.causes]
     yield element("p", None, "What keeps it from ", element("code", None, told.goal), ":")
-    yield _table([("", "file"), ("", "version"), ("", "symbols")], rows)
+    yield table([("", "file"), ("", "version"), ("", "symbols")], causes, _cause_row)
     yield from (element("p", {"class": "hint"}, hint.text) for hint in told.hints[:6])
 
 
-def _policy_row(names: list[str], content: Markup) -> Markup:
+def _cause_row(item: tuple[Culprit, Cause]) -> Markup:
+    culprit, cause = item
+    shown = ", ".join(cause.symbols[:12]) or "the version itself"
+    more = f" and {len(cause.symbols) - 12} more" if len(cause.symbols) > 12 else ""
+    above = element("ul", None, element("li", None, " → ".join(culprit.chain))) if culprit.chain else ""
+    return element(
+        "tr",
+        None,
+        _cell(element("code", None, culprit.file), above),
+        _cell(element("code", None, f"{cause.version} of {cause.library}")),
+        _cell(element("code", None, shown + more)),
+    )
+
+
+def _policy_row(item: tuple[list[str], Markup]) -> Markup:
+    names, content = item
     shown = joined([element("div", None, element("code", None, name)) for name in names])
     return element("tr", None, _cell(shown, kind="name"), _cell(content))
 
@@ -306,9 +299,11 @@ def _grouped(obstacles: Sequence[tuple[str, str, str]]) -> Iterable[Markup]:
     grouped: dict[tuple[str, str], list[str]] = {}
     for kind, library, text in obstacles:
         grouped.setdefault((kind, library), []).append(text)
-    for (kind, library), texts in grouped.items():
+    for (kind, library), texts in islice(grouped.items(), _MOST_LIBRARIES):
         shown = ", ".join(texts[:20]) + (f" and {len(texts) - 20} more" if len(texts) > 20 else "")
         yield _line(kind, library, shown)
+    if len(grouped) > _MOST_LIBRARIES:
+        yield element("div", {"class": "dim"}, f"and {len(grouped) - _MOST_LIBRARIES} more libraries")
     if not grouped:
         yield element("span", {"class": "dim"}, "its libraries, or its instruction set")
 
@@ -331,12 +326,11 @@ def _grafts(seen: Overview) -> Markup | None:
     if not seen.grafts:
         return None
     largest = max(graft.compressed_size for graft in seen.grafts) or 1
-    rows = [_graft_row(graft, largest) for graft in seen.grafts]
     heads = [("", "library"), ("", "from"), ("", "needed by"), ("num", "in the wheel"), ("", ""), ("num", "unpacked")]
-    return _section("Grafted libraries", _table(heads, rows))
+    return _section("Grafted libraries", table(heads, seen.grafts, partial(_graft_row, largest)))
 
 
-def _graft_row(graft: GraftInfo, largest: int) -> Markup:
+def _graft_row(largest: int, graft: GraftInfo) -> Markup:
     origin = graft.origin
     name: list[str] = [element("code", None, graft.name)]
     source: list[str] = [element("span", {"class": "dim"}, "not said in the wheel")]
@@ -400,4 +394,4 @@ def _changes(seen: Overview) -> Markup | None:
 def _notes(seen: Overview) -> Markup | None:
     if not seen.notes:
         return None
-    return _section("Notes", element("ul", None, *[element("li", None, note) for note in seen.notes[:_MOST_ROWS]]))
+    return _section("Notes", element("ul", None, *[element("li", None, note) for note in seen.notes[:MOST_ROWS]]))

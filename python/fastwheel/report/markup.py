@@ -7,16 +7,20 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from fastwheel.errors import escape
 from fastwheel.report.text import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-__all__ = ["Markup", "element", "joined", "words"]
+__all__ = ["MOST_ROWS", "Markup", "element", "joined", "table", "words"]
 
+#: Longer lists are cut, with a word on what is left out.
+MOST_ROWS: Final = 300
+
+_Item = TypeVar("_Item")
 _VOID: Final = frozenset({"meta", "br", "hr", "col"})
 
 
@@ -44,6 +48,18 @@ def element(name: str, attributes: Mapping[str, str] | None = None, *content: st
 def joined(parts: Iterable[str], between: str = "") -> Markup:
     """Return parts one after the other."""
     return Markup(_safe(between).join(map(_safe, parts)))
+
+
+def table(heads: Sequence[tuple[str, str]], items: Sequence[_Item], row: Callable[[_Item], Markup]) -> Markup:
+    """Return a table that holds `row` of each item; `heads` are pairs (class, text)."""
+    rows = [row(item) for item in items[:MOST_ROWS]]
+    line = [element("th", {"class": kind} if kind else None, text) for kind, text in heads]
+    left = len(items) - len(rows)
+    if left > 0:
+        more = element("td", {"colspan": str(len(heads)), "class": "dim"}, f"and {left} more")
+        rows.append(element("tr", None, more))
+    whole = element("table", None, element("thead", None, element("tr", None, *line)), element("tbody", None, *rows))
+    return element("div", {"class": "scroll"}, whole)
 
 
 def _safe(content: str | Iterable[str]) -> str:
