@@ -335,6 +335,23 @@ def test_many_modules_of_many_libraries(facts, kind: str) -> None:
     assert seconds(lambda: build(large)) < 5
 
 
+@pytest.mark.parametrize("end", [(), ("libgone.so",)])
+def test_many_modules_of_one_long_chain(facts, monkeypatch: pytest.MonkeyPatch, end: tuple[str, ...]) -> None:
+    """What all of them load is not walked through for each of them, unless that is soon done."""
+
+    def wheel(count: int) -> dict[str, Facts]:
+        chain = {f"d/lib{i}.so": facts(f"lib{i + 1}.so", runpath="$ORIGIN") for i in range(count)}
+        chain[f"d/lib{count}.so"] = facts(*end)
+        modules = {f"d/m{i}.so": facts("lib0.so", "libnone.so", runpath="$ORIGIN") for i in range(count)}
+        return {**chain, **modules}
+
+    assert seconds(lambda: build(wheel(2000))) < 6  # four million visits otherwise
+    members = wheel(60)
+    all_of_it = build(members)
+    monkeypatch.setattr("fastwheel.deps.resolve._MOST_STEPS", 200)
+    assert build(members) == all_of_it
+
+
 @pytest.mark.parametrize("kind", ["rpath", "runpath"])
 @pytest.mark.parametrize("spread", [False, True])
 def test_a_long_chain(facts, kind: str, spread: bool) -> None:

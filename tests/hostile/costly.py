@@ -193,6 +193,16 @@ def random_graph(rng: Random, share: float) -> list[Part]:
     return graph(count, lambda i: [rng.randrange(count) for _ in range(fan)])
 
 
+def modules_of_a_chain(rng: Random, share: float) -> list[Part]:
+    """Modules that all need the begin of one long chain."""
+    count = int(1600 * share) + 1
+    long = graph(count, lambda i: [i + 1], runpath=b"$ORIGIN")
+    kind = rng.choice(["runpath", "rpath"])
+    needed = [b"l0.so", *([b"libgone.so"] if rng.random() < 0.5 else [])]
+    made = [library(needed=needed, soname=b"m%d" % i, **{kind: b"$ORIGIN"}) for i in range(count)]  # type: ignore[arg-type]
+    return [*long, *(Part(f"demo/m{i}{SUFFIX}", content) for i, content in enumerate(made))]
+
+
 def layers(rng: Random, share: float) -> list[Part]:
     """Layers of libraries, each needing the whole next layer."""
     wide, count = rng.choice([(5, 1200), (20, 380), (40, 200)])
@@ -486,7 +496,8 @@ def twins(rng: Random, share: float) -> list[Part]:
 KINDS: dict[str, Callable[[Random, float], list[Part]]] = {
     one.__name__.replace("_", "-"): one
     for one in (
-        ring, all_of_all, random_graph, layers, chain, ring_of_rpaths, missing, many_missing, many_missing_twice,
+        ring, all_of_all, random_graph, modules_of_a_chain, layers, chain, ring_of_rpaths, missing, many_missing,
+        many_missing_twice,
         machine_folders, search_paths, tokens, symbols, undefined, python_symbols, modules, version_needs,
         version_files, glibc_versions, long_names, clashes, faults, programs, grafts, places, deep_folders, files,
         other_machines, bills, info_files, licenses, twins,

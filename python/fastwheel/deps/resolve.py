@@ -27,6 +27,8 @@ __all__ = ["Resolver"]
 _ET_DYN: Final = 3
 _MAX_NOTES: Final = 50
 _MAX_SHOWN: Final = 200
+#: DT_NEEDED entries that are followed again and again, from one root after the other; then each file is walked once.
+_MOST_STEPS: Final = 300_000
 _OWN_KINDS: Final = (Via.RPATH, Via.RUNPATH)
 
 
@@ -52,6 +54,8 @@ class Resolver:
         self._edges: dict[str, dict[str, Edge]] = {key: {} for key in self._objects}
         self._notes: dict[str, None] = {}
         self._path_texts: dict[str, str] = {}
+        self._walked: set[str] = set()
+        self._steps = _MOST_STEPS
 
     # -- roots and the result ------------------------------------------------------------------------------------------
 
@@ -103,7 +107,11 @@ class Resolver:
             loaded[soname] = root
         queue = [root]
         for key in queue:  # grows while it is walked
+            if self._steps < 0 and key in self._walked:
+                continue
             item = self._objects[key]
+            self._walked.add(key)
+            self._steps -= 1 + len(self._names(item))
             plan = self._plans.plan(item, inherited[key], interpreter)
             for name, target in plan.settled.get(key) or self._answers(item, plan, loaded, loader):
                 if name not in loaded:
