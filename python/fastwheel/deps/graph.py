@@ -51,7 +51,7 @@ def build_graph(
       preferred to the system's copy by the wheel's own files, and serves as a last resort for the system's.
 
     What a library needs can depend on what loads it, so that it is looked up under each root again; where that would
-    take more than 300,000 steps, it is what the roots before found that counts.
+    take more than 150,000 steps, it is what the roots before found that counts.
 
     Candidates that can't be used (other processors, linker scripts, folders, damaged files…) are passed over with
     the reason in `Edge.tried`. A DT_NEEDED with a `/` in it (of a library without DT_SONAME) is followed if it is

@@ -28,7 +28,7 @@ _ET_DYN: Final = 3
 _MAX_NOTES: Final = 50
 _MAX_SHOWN: Final = 200
 #: DT_NEEDED entries that are followed again and again, from one root after the other; then each file is walked once.
-_MOST_STEPS: Final = 300_000
+_MOST_STEPS: Final = 150_000
 _OWN_KINDS: Final = (Via.RPATH, Via.RUNPATH)
 
 
