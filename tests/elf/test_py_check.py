@@ -59,6 +59,22 @@ def test_good() -> None:
     judged(made())
 
 
+@pytest.mark.parametrize("place", [0, (1 << 20) - 1, 1 << 20, (3 << 20) - 1])
+def test_a_byte_far_down(place: int) -> None:
+    """Large files are compared piece by piece."""
+    wish = Edit(remove_rpath=True)  # data behind an ELF file may not move
+    tail = b"\xaa" * (3 << 20)
+    data = build(replace(SHAPE, runpath="/lib")) + tail
+    plan = plan_edit(data, wish)
+    assert plan.layout is not None
+    assert plan.patch is not None
+    output = apply(data, plan.patch)
+    check(plan.image, plan.wanted, plan.entries, plan.layout, output, wish)
+    wrong = spoiled(output, output.index(tail) + place, "B", 0)
+    with pytest.raises(ElfError, match="V9: bytes in"):
+        check(plan.image, plan.wanted, plan.entries, plan.layout, wrong, wish)
+
+
 def entry(output: bytes, tag: int) -> int:
     image = plan_edit(output, Edit()).image
     for index, (found, _) in enumerate(image.dynamic.entries):

@@ -19,7 +19,8 @@ from toolbox import Toolbox, repair
 
 import fastwheel
 from fastwheel.report.html import html_page
-from fastwheel.report.markup import Markup, element
+from fastwheel.report.markup import Markup, element, table, words
+from fastwheel.report.tree import tree_text
 
 Open = Callable[..., "Seen"]
 
@@ -228,6 +229,23 @@ def test_the_same_wheel_gives_the_same_page(diamond: Path, environ: dict[str, st
     assert html_page(fastwheel.overview(diamond, environ=environ)) == html_page(
         fastwheel.overview(diamond, environ=environ, jobs=1)
     )
+
+
+def test_a_page_has_room_for_so_much(diamond: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a wheel can make long is cut, with a word on what is left out."""
+    seen = fastwheel.overview(diamond, environ=environ)
+    assert seen.tree is not None
+    lines = tree_text(seen.tree).split("\n")
+    room = len("\n".join(lines[:5])) + 3
+    monkeypatch.setattr("fastwheel.report.html._MOST_TEXT", room)
+    shown = re.findall("<pre>(.*?)</pre>", html_page(seen), re.DOTALL)
+    assert shown == [words("\n".join([*lines[:5], f"and {len(lines) - 5} more lines: see fastwheel tree"]))]
+    rows = table([("num", "n")], range(301), lambda n: element("tr", None, element("td", None, str(n))))
+    assert "<td>299</td>" in rows
+    assert "<td>300</td>" not in rows
+    assert rows.count("and 1 more") == 1
+    assert "and " not in table([("", "n")], range(300), lambda n: element("tr", None, str(n)))
+    assert len(words("x" * 100_000 + "\n" + "y")) < 2000
 
 
 def test_markup_escapes_whatever_was_not_made_by_it() -> None:
