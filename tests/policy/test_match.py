@@ -17,10 +17,8 @@ from fastwheel.policy import (
     all_names,
     allowed,
     best,
-    best_for,
     blacklisted,
     by_name,
-    fitting,
     is_libpython,
     merge_needs,
     needs_of,
@@ -29,6 +27,7 @@ from fastwheel.policy import (
     policies,
     satisfied,
 )
+from fastwheel.policy.match import best_for, fitting
 
 X86 = policies(Libc.GLIBC, Arch.X86_64)
 PEER = WheelPolicies(libc=PeerLibc.GLIBC, arch=Architecture.x86_64)
